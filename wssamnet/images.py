@@ -1,0 +1,144 @@
+"""NIfTI in and out: arrays with their grid, and displacement fields that ITK can read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from isal import igzip
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+from numpy.typing import DTypeLike, NDArray
+
+from wssamnet.errors import GeometryError, ImageError
+from wssamnet.files import written_atomically
+from wssamnet.geometry import Grid
+
+_VECTOR = 1007  # NIFTI_INTENT_VECTOR: what ITK and ANTs write for displacement fields, values in LPS
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A scalar image: `data` (X, Y, Z) on `grid`."""
+
+    data: NDArray[Any]
+    grid: Grid
+
+
+def _load(path: Path) -> nib.Nifti1Image:
+    if not path.is_file():
+        raise ImageError("there is no such file", path)
+    try:
+        image = nib.load(path)
+    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError) as error:
+        raise ImageError(
+            f"is not a readable NIfTI image: {str(error).splitlines()[0]}", path, "a .nii or .nii.gz file"
+        ) from None
+    if not isinstance(image, nib.Nifti1Image | nib.Nifti2Image):
+        raise ImageError(f"is a {type(image).__name__}, not a NIfTI image", path, "a .nii or .nii.gz file")
+    return image
+
+
+def _grid(image: nib.Nifti1Image, path: Path, dimensions: int = 3) -> Grid:
+    shape = image.shape
+    while len(shape) > dimensions and shape[-1] == 1:
+        shape = shape[:-1]
+    if len(shape) != dimensions:
+        raise ImageError(f"has {len(shape)} dimensions {tuple(shape)}", path, f"a {dimensions}-D image")
+    if image.get_sform(coded=True)[1] == 0 and image.get_qform(coded=True)[1] == 0:
+        raise ImageError("has neither sform nor qform, so its place in space is unknown", path, "set one of them")
+    try:
+        return Grid((shape[0], shape[1], shape[2]), image.affine)
+    except GeometryError as error:
+        raise GeometryError(error.what, path, error.remedy) from None
+
+
+def read_grid(path: str | Path) -> Grid:
+    """Read only the header of a 3-D NIfTI image.
+
+    Raises:
+        ImageError: not a readable 3-D NIfTI image with a coded orientation.
+        GeometryError: its affine is singular or not finite.
+    """
+    path = Path(path)
+    return _grid(_load(path), path)
+
+
+def read_image(path: str | Path, dtype: DTypeLike = np.float32) -> Volume:
+    """Read a 3-D NIfTI image with its intensity scaling applied.
+
+    Returns:
+        data (X, Y, Z) in the file's voxel order, and its grid.
+
+    Raises:
+        ImageError, GeometryError: as for `read_grid`; also truncated or non-finite content.
+    """
+    path = Path(path)
+    image = _load(path)
+    grid = _grid(image, path)
+    try:
+        data = np.asanyarray(image.dataobj).reshape(grid.shape)
+    except (OSError, EOFError, ValueError, MemoryError) as error:
+        raise ImageError(
+            f"is truncated or damaged: {str(error).splitlines()[0]}", path, "copy the file again"
+        ) from None
+    if not np.isfinite(data).all():
+        count = int(np.count_nonzero(~np.isfinite(data)))
+        raise ImageError(f"holds {count} voxels that are NaN or infinite", path, "replace them, for instance by 0")
+    return Volume(np.asarray(data, dtype=dtype), grid)
+
+
+def _write(path: str | Path, data: NDArray[Any], grid: Grid, intent: int | None = None) -> None:
+    path = Path(path)
+    image = nib.Nifti1Image(data, grid.affine, dtype=data.dtype)
+    image.set_qform(grid.affine, code=1, strip_shears=True)
+    image.set_sform(grid.affine, code=1)
+    image.header.set_xyzt_units("mm")
+    if intent is not None:
+        image.header.set_intent(intent)
+    content = image.to_bytes()
+    if path.name.endswith(".gz"):
+        # level 1 of ISA-L: several times faster than zlib; no time stamp, so same data, same bytes
+        content = igzip.compress(content, compresslevel=1, mtime=0)
+    with written_atomically(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_image(path: str | Path, volume: Volume) -> None:
+    """Write a scalar image in its array's own type, whole or not at all."""
+    _write(path, volume.data, volume.grid)
+
+
+def write_displacement(path: str | Path, displacement: NDArray[np.float32], grid: Grid) -> None:
+    """Write a displacement field as ITK, ANTs and 3D Slicer read it.
+
+    Args:
+        path: a .nii or .nii.gz file.
+        displacement: (X, Y, Z, 3), LPS mm, added to a point of `grid` to get the mapped point.
+        grid: the grid that the field lives on.
+    """
+    if displacement.shape != (*grid.shape, 3):
+        raise GeometryError(f"a field of shape {displacement.shape} does not fit a grid of {grid.shape}")
+    _write(path, np.asarray(displacement, dtype=np.float32)[:, :, :, None, :], grid, _VECTOR)
+
+
+def read_displacement(path: str | Path) -> tuple[NDArray[np.float32], Grid]:
+    """Read a displacement field written by `write_displacement`, ITK or ANTs.
+
+    Returns:
+        (X, Y, Z, 3) LPS mm, and its grid.
+
+    Raises:
+        ImageError: not a 5-D NIfTI vector image with three components.
+    """
+    path = Path(path)
+    image = _load(path)
+    if len(image.shape) != 5 or image.shape[3:] != (1, 3):
+        raise ImageError(f"has shape {image.shape}", path, "a displacement field (X, Y, Z, 1, 3) in LPS mm")
+    data = np.asarray(image.dataobj, dtype=np.float32)[:, :, :, 0, :]
+    x, y, z = data.shape[:3]
+    grid = Grid((x, y, z), image.affine)
+    return np.ascontiguousarray(data), grid

@@ -1,0 +1,1 @@
+"""The fast numeric cores, free of torch: arrays in, arrays out."""

@@ -1,0 +1,92 @@
+"""Landmark files of the challenge: ``Landmark,X,Y,Z``, LPS millimetres."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from wssamnet.errors import LandmarkError
+from wssamnet.files import written_atomically
+from wssamnet.geometry import Array
+
+_HEADER = ("Landmark", "X", "Y", "Z")
+
+
+@dataclass(frozen=True, eq=False)
+class Landmarks:
+    """Numbered points of one scan.
+
+    Args:
+        ids: the number of each landmark; those of a pair correspond.
+        points: (N, 3), LPS mm.
+    """
+
+    ids: tuple[int, ...]
+    points: Array
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def select(self, ids: tuple[int, ...]) -> Landmarks:
+        """The landmarks with these ids, in this order."""
+        row = {number: index for index, number in enumerate(self.ids)}
+        return Landmarks(ids, self.points[[row[number] for number in ids]].reshape(-1, 3))
+
+
+def read_landmarks(path: str | Path) -> Landmarks:
+    """Read a landmark CSV; spaces around names and values, a BOM and CRLF are accepted.
+
+    Returns:
+        the landmarks in file order, points in LPS mm.
+
+    Raises:
+        LandmarkError: the file is missing, has no ``Landmark,X,Y,Z`` header or no rows, a value
+            is not a number, or an id occurs twice.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise LandmarkError(error.strerror or "cannot be read", path, "a readable CSV file") from None
+    except UnicodeDecodeError:
+        raise LandmarkError("is not a text file", path, "a CSV file in UTF-8") from None
+    rows = [
+        [cell.strip() for cell in row] for row in csv.reader(io.StringIO(text)) if any(cell.strip() for cell in row)
+    ]
+    if not rows or tuple(cell.lower() for cell in rows[0]) != tuple(name.lower() for name in _HEADER):
+        found = ",".join(rows[0])[:60] if rows else "an empty file"
+        raise LandmarkError(f"the header is '{found}'", path, "the first line must be Landmark,X,Y,Z with commas")
+    ids: list[int] = []
+    points: list[list[float]] = []
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) != 4:
+            raise LandmarkError(f"row {number} has {len(row)} values", path, "4: id, X, Y, Z in LPS mm")
+        try:
+            point = [float(value) for value in row[1:]]
+            ident = int(row[0])
+        except ValueError:
+            raise LandmarkError(
+                f"row {number} is '{','.join(row)[:60]}'", path, "a whole id and three numbers"
+            ) from None
+        if not np.isfinite(point).all():
+            raise LandmarkError(f"row {number} holds a value that is not finite", path)
+        if ident in ids:
+            raise LandmarkError(f"landmark {ident} occurs twice", path, "every id once")
+        ids.append(ident)
+        points.append(point)
+    if not ids:
+        raise LandmarkError("holds no landmark", path, "at least one row below the header")
+    return Landmarks(tuple(ids), np.array(points, dtype=np.float64))
+
+
+def write_landmarks(path: str | Path, landmarks: Landmarks) -> None:
+    """Write a landmark CSV (LPS mm, four decimals), whole or not at all."""
+    lines = [",".join(_HEADER)]
+    for ident, point in zip(landmarks.ids, landmarks.points, strict=True):
+        lines.append(f"{ident}," + ",".join(f"{value:.4f}" for value in point))
+    with written_atomically(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")

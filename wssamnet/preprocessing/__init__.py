@@ -1,0 +1,1 @@
+"""From scans to prepared cases: box, intensity, affine pre-alignment, ROI masks."""

@@ -1,0 +1,94 @@
+"""The prepared case: what preprocessing leaves on disk and every registration method starts from.
+
+A folder ``<case id>/`` holds
+
+    prepared.json            geometry, normalisation, sources
+    fixed.npy, moving.npy    (C, X, Y, Z) float16, working grid, intensities in [0, 1], background 0;
+                             `moving` is already pre-aligned, by one interpolation
+    fixed_mask.npy, moving_mask.npy   (X, Y, Z) bool, brain, same grid
+    fixed_roi.npy, moving_roi.npy     (X, Y, Z) bool, cubes around the landmarks (where known)
+    fixed.nii.gz, moving.nii.gz       the first modality as it came, native grid
+    fixed_brain.nii.gz                brain mask of the fixed scan, native grid
+    moving_landmarks.csv              follow-up landmarks, LPS mm, native (where known)
+
+Landmarks of the fixed scan are kept out of it, except as `fixed_roi` in training cases: no
+method can see what it is judged by.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wssamnet.errors import CohortError
+from wssamnet.fields import AffineMap
+from wssamnet.geometry import Grid
+from wssamnet.images import Volume, read_grid, read_image
+from wssamnet.landmarks import Landmarks, read_landmarks
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedCase:
+    """One prepared case, arrays memory-mapped from its folder on first use.
+
+    Args:
+        folder: where it lies.
+        record: content of ``prepared.json``.
+    """
+
+    folder: Path
+    record: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        """The case's name."""
+        return str(self.record["id"])
+
+    @property
+    def grid(self) -> Grid:
+        """The working grid: fixed space, axes closest to RAS, cropped to the joint brain box."""
+        return Grid(**self.record["grid"])
+
+    @property
+    def prealignment(self) -> AffineMap:
+        """Pull-back, LPS mm: fixed points to moving points; the identity if that was better."""
+        return AffineMap(np.array(self.record["prealignment"]))
+
+    def array(self, name: str) -> NDArray[Any]:
+        """One of the ``.npy`` arrays, memory-mapped, read-only."""
+        return np.asarray(np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
+
+    def has(self, name: str) -> bool:
+        """Whether the array is there (ROIs need landmarks)."""
+        return (self.folder / f"{name}.npy").is_file()
+
+    def image(self, side: str) -> Volume:
+        """The native first modality; `side` is "fixed" or "moving"."""
+        return read_image(self.folder / f"{side}.nii.gz")
+
+    def native_grid(self, side: str) -> Grid:
+        """The grid of `image(side)`, header only."""
+        return read_grid(self.folder / f"{side}.nii.gz")
+
+    def moving_landmarks(self) -> Landmarks | None:
+        """Follow-up landmarks, LPS mm of the moving scan."""
+        path = self.folder / "moving_landmarks.csv"
+        return read_landmarks(path) if path.is_file() else None
+
+
+def load_prepared(folder: str | Path) -> PreparedCase:
+    """Open a prepared case.
+
+    Raises:
+        CohortError: the folder holds no prepared case.
+    """
+    folder = Path(folder)
+    path = folder / "prepared.json"
+    if not path.is_file():
+        raise CohortError([f"{folder}: is not a prepared case (made by `wssamnet preprocess`)"])
+    return PreparedCase(folder, json.loads(path.read_text(encoding="utf-8")))

@@ -1,0 +1,1 @@
+"""Registration methods behind one protocol."""
