@@ -43,7 +43,7 @@ def transform_points(matrix: ArrayLike, points: ArrayLike) -> Array:
 
 def swap_ras_lps(matrix: ArrayLike) -> Array:
     """Rewrite a (4, 4) point map between two world frames from RAS to LPS, or back."""
-    return _LPS_RAS @ np.asarray(matrix, dtype=np.float64) @ _LPS_RAS
+    return np.asarray(_LPS_RAS @ np.asarray(matrix, dtype=np.float64) @ _LPS_RAS)
 
 
 @dataclass(frozen=True, eq=False)
