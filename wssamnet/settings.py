@@ -81,6 +81,9 @@ class Settings(BaseModel):
     # VoxelMorph baseline
     voxelmorph_steps: int = Field(20000, ge=0, description="optimiser steps of the VoxelMorph baseline")
     voxelmorph_lr: float = Field(1e-4, gt=0, description="learning rate of the VoxelMorph baseline")
+    voxelmorph_integration: int = Field(
+        7, ge=0, le=10, description="squarings of VoxelMorph's velocity field; 0 predicts the displacement itself"
+    )
     voxelmorph_smoothness: float = Field(1.0, ge=0, description="weight of VoxelMorph's field gradient penalty")
 
 

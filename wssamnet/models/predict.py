@@ -1,0 +1,65 @@
+"""From two arrays to a displacement field, with a trained network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from wssamnet.errors import ModelError
+from wssamnet.models.voxelmorph import VoxelMorph
+from wssamnet.models.wssamnet import WSSAMNet
+
+
+def _tensors(model: WSSAMNet | VoxelMorph, *images: NDArray[Any]) -> list[Tensor]:
+    device = next(model.parameters()).device
+    for image in images:
+        if image.ndim != 4 or image.shape != images[0].shape or image.shape[0] != model.channels:
+            raise ModelError(
+                f"cannot register images of shapes {' and '.join(str(i.shape) for i in images)}",
+                remedy=f"two arrays (C, X, Y, Z) of one shape with {model.channels} channels, as it was trained",
+            )
+    return [torch.from_numpy(np.array(image[None], dtype=np.float32)).to(device) for image in images]
+
+
+def _field(displacement: Tensor) -> NDArray[np.float32]:
+    return np.ascontiguousarray(displacement[0].movedim(0, -1).cpu().numpy().astype(np.float32, copy=False))
+
+
+def predict_wssamnet(model: WSSAMNet, fixed: NDArray[Any], moving: NDArray[Any]) -> NDArray[np.float32]:
+    """Register one pair with WSSAMNet.
+
+    Args:
+        model: from `load_model`.
+        fixed, moving: (C, X, Y, Z) of one shape, any size; intensities in [0, 1], background 0.
+
+    Returns:
+        (X, Y, Z, 3), displacement in voxels of that grid, ijk order, pull-back.
+
+    Raises:
+        ModelError: the arrays do not fit the model.
+    """
+    with torch.inference_mode():
+        return _field(model(*_tensors(model, fixed, moving)).displacement)
+
+
+def predict_voxelmorph(model: VoxelMorph, fixed: NDArray[Any], moving: NDArray[Any]) -> NDArray[np.float32]:
+    """Register one pair with VoxelMorph; arguments, result and errors as for `predict_wssamnet`."""
+    with torch.inference_mode():
+        return _field(model(*_tensors(model, fixed, moving))[0])
+
+
+def predict(model: nn.Module, fixed: NDArray[Any], moving: NDArray[Any]) -> NDArray[np.float32]:
+    """Register one pair with whichever registration network `load_model` gave.
+
+    Raises:
+        ModelError: the network does not register (a segmentation model), or the arrays do not fit it.
+    """
+    if isinstance(model, WSSAMNet):
+        return predict_wssamnet(model, fixed, moving)
+    if isinstance(model, VoxelMorph):
+        return predict_voxelmorph(model, fixed, moving)
+    raise ModelError(f"a {type(model).__name__} does not register", remedy="a wssamnet or voxelmorph model")

@@ -1,0 +1,66 @@
+"""The U-Net of all three networks: 3 levels of 8, 16 and 32 feature maps in the paper."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wssamnet.models.convolution import Convolution
+from wssamnet.models.padding import crop_end, pad_end, padded_shape
+
+
+def _block(in_channels: int, out_channels: int) -> nn.Sequential:
+    """Twice convolution, instance norm, LeakyReLU. A group a channel *is* instance norm, and
+    unlike `InstanceNorm3d` torch computes it in channels-last memory without a copy."""
+    layers: list[nn.Module] = []
+    for channels in (in_channels, out_channels):
+        layers += [Convolution(channels, out_channels), nn.GroupNorm(out_channels, out_channels)]
+        layers += [nn.LeakyReLU(0.1, inplace=True)]
+    return nn.Sequential(*layers)
+
+
+class UNet(nn.Module):
+    """Encoder and decoder with skip connections (Ronneberger et al. 2015, in 3-D).
+
+    Args:
+        in_channels: channels in.
+        out_channels: channels out.
+        features: feature maps of the first level, doubled at each level.
+        levels: resolutions, the input's own included.
+        half: leave out the decoder's last level, so that the output has half the resolution.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, features: int = 8, levels: int = 3, half: bool = False
+    ) -> None:
+        super().__init__()
+        widths = [features * 2**level for level in range(levels)]
+        self.finest = 1 if half else 0
+        self.multiple = 2 ** (levels - 1)
+        self.encoder = nn.ModuleList(_block(*pair) for pair in zip([in_channels, *widths], widths, strict=False))
+        self.decoder = nn.ModuleList(
+            _block(widths[level] + widths[level + 1], widths[level]) for level in range(self.finest, levels - 1)
+        )
+        self.output = Convolution(widths[self.finest], out_channels)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Run the network.
+
+        Args:
+            image: (B, in_channels, X, Y, Z) of any size; padded inside to what halves evenly.
+
+        Returns:
+            (B, out_channels, X, Y, Z), or (B, out_channels, ⌈X/2⌉, ⌈Y/2⌉, ⌈Z/2⌉) of the half-resolution output.
+        """
+        shape = image.shape[-3:]
+        # two voxels at the lowest level, because instance norm of a single voxel is always zero
+        x = pad_end(image, padded_shape(shape, self.multiple, at_least=2))
+        skips: list[Tensor] = []
+        for level, block in enumerate(self.encoder):
+            x = block(F.max_pool3d(x, 2) if level else x)
+            skips.append(x)
+        for block, skip in zip(reversed(self.decoder), reversed(skips[self.finest : -1]), strict=True):
+            x = block(torch.cat((skip, F.interpolate(x, scale_factor=2, mode="nearest")), dim=1))
+        scale = 2**self.finest
+        return crop_end(self.output(x), [-(-n // scale) for n in shape])

@@ -1,0 +1,90 @@
+"""WSSAMNet: two segmentation U-Nets, their attention, and the registration U-Net."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from wssamnet.models.attention import attend
+from wssamnet.models.padding import crop_end, pad_end, padded_shape
+from wssamnet.models.unet import UNet
+from wssamnet.models.warp import integrate, upsample_displacement
+from wssamnet.settings import Settings
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What WSSAMNet says about a batch of pairs.
+
+    Args:
+        displacement: (B, 3, X, Y, Z), voxels in ijk order, pull-back.
+        field: what the smoothness penalises: the velocity if there is one, else the displacement.
+        fixed_logits, moving_logits: (B, 1, X, Y, Z), ROI logits; None without attention.
+    """
+
+    displacement: Tensor
+    field: Tensor
+    fixed_logits: Tensor | None
+    moving_logits: Tensor | None
+
+
+def segmentation_unet(settings: Settings, channels: int) -> UNet:
+    """A segmentation U-Net, `channels` → 1 logit; its output bias starts at `settings.segmentation_bias`."""
+    unet = UNet(channels, 1, features=settings.features, levels=settings.levels)
+    if settings.segmentation_bias and unet.output.bias is not None:
+        nn.init.constant_(unet.output.bias, settings.segmentation_bias)
+    return unet
+
+
+class WSSAMNet(nn.Module):
+    """The whole network (Almahfouz Nasser et al. 2022, figure 1).
+
+    Args:
+        settings: `features`, `levels`, `attention`, `head`, `velocity`, `segmentation_bias`.
+        channels: modalities of each scan.
+    """
+
+    def __init__(self, settings: Settings, channels: int) -> None:
+        super().__init__()
+        self.settings = settings
+        self.channels = channels
+        self.segmentation_fixed = segmentation_unet(settings, channels)
+        self.segmentation_moving = segmentation_unet(settings, channels)
+        self.coarse = settings.head == "half"
+        self.registration = UNet(2 * channels, 3, features=settings.features, levels=settings.levels, half=self.coarse)
+        nn.init.normal_(self.registration.output.weight, std=1e-5)  # start at the identity
+        if self.registration.output.bias is not None:
+            nn.init.zeros_(self.registration.output.bias)
+
+    def forward(self, fixed: Tensor, moving: Tensor) -> Prediction:
+        """Register a batch of pairs.
+
+        Args:
+            fixed, moving: (B, C, X, Y, Z) of one size, any size; intensities in [0, 1], background 0.
+        """
+        shape = fixed.shape[-3:]
+        inner = padded_shape(shape, self.registration.multiple, at_least=2)
+        fixed, moving = pad_end(fixed, inner), pad_end(moving, inner)
+        fixed_logits = moving_logits = fixed_map = moving_map = None
+        if self.settings.attention != "none":
+            fixed_logits, moving_logits = self.segmentation_fixed(fixed), self.segmentation_moving(moving)
+            fixed_map, moving_map = torch.sigmoid(fixed_logits), torch.sigmoid(moving_logits)
+        attentive = torch.cat(
+            (
+                attend(fixed, fixed_map, self.settings.attention),
+                attend(moving, moving_map, self.settings.attention),
+            ),
+            dim=1,
+        )
+        field = self.registration(attentive)
+        displacement = integrate(field) if self.settings.velocity else field
+        if self.coarse:
+            displacement, field = upsample_displacement(displacement), upsample_displacement(field)
+        return Prediction(
+            crop_end(displacement, shape),
+            crop_end(field, shape),
+            None if fixed_logits is None else crop_end(fixed_logits, shape),
+            None if moving_logits is None else crop_end(moving_logits, shape),
+        )
