@@ -1,0 +1,123 @@
+"""The whole cohort is read and judged before any work; every problem in one line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from os import cpu_count
+from pathlib import Path
+
+from wssamnet.cohort.cases import Case
+from wssamnet.cohort.layouts import find_cases
+from wssamnet.cohort.scans import ScanReport, examine_scan, overlap
+from wssamnet.cohort.splits import Fold
+from wssamnet.errors import CohortError
+
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+
+
+def _names(cases: Sequence[Case]) -> list[str]:
+    problems = []
+    seen: dict[str, str] = {}
+    for case in cases:
+        if not _SAFE.fullmatch(case.id):
+            problems.append(
+                f"case '{case.id[:120]}': the id cannot name a folder everywhere "
+                "(letters, digits, '.', '_' and '-', at most 100, a letter or digit first)"
+            )
+        first = seen.setdefault(case.id.casefold(), case.id)
+        if [other.id.casefold() for other in cases].count(case.id.casefold()) > 1 and first == case.id:
+            problems.append(
+                f"case '{case.id}': the id occurs more than once (every id once, upper and lower case alike)"
+            )
+    return list(dict.fromkeys(problems))
+
+
+def _ids(case: Case, fixed: ScanReport, moving: ScanReport) -> list[str]:
+    if fixed.landmark_ids is None or moving.landmark_ids is None:
+        return []
+    a, b = set(fixed.landmark_ids), set(moving.landmark_ids)
+    problems = []
+    for path, only in ((case.fixed.landmarks, sorted(a - b)), (case.moving.landmarks, sorted(b - a))):
+        if only:
+            some = ", ".join(map(str, only[:6])) + (", …" if len(only) > 6 else "")
+            problems.append(f"{path}: landmarks {some} are not in the other scan's file (the same ids in both)")
+    return problems
+
+
+def _case_problems(case: Case, modalities: Sequence[str]) -> list[str]:
+    fixed = examine_scan(f"case '{case.id}': fixed scan", case.fixed, modalities)
+    moving = examine_scan(f"case '{case.id}': moving scan", case.moving, modalities)
+    problems = [*fixed.problems, *moving.problems, *_ids(case, fixed, moving)]
+    shared = {path.resolve() for path in case.fixed.files()} & {path.resolve() for path in case.moving.files()}
+    problems += [
+        f"{path}: is given for both the fixed and the moving scan (a file for each)" for path in sorted(shared)
+    ]
+    if case.moving.landmarks is None and case.fixed.landmarks is not None:
+        problems.append(f"case '{case.id}': has fixed landmarks but no moving ones (both, or the moving ones alone)")
+    if fixed.grid is not None and moving.grid is not None and not overlap(fixed.grid, moving.grid):
+        problems.append(
+            f"{moving.first}: does not overlap the fixed scan {fixed.first} in space "
+            "(headers that put both scans into one world)"
+        )
+    return problems
+
+
+def _problems(cases: Sequence[Case], modalities: Sequence[str]) -> list[str]:
+    problems = _names(cases)
+    # numpy and zlib release the interpreter's lock, so threads do; few, since each holds whole images
+    with ThreadPoolExecutor(min(8, cpu_count() or 1)) as pool:
+        for found in pool.map(lambda case: _case_problems(case, modalities), cases):
+            problems += found
+    return list(dict.fromkeys(problems))
+
+
+def check_cohort(cases: Sequence[Case], modalities: Sequence[str]) -> None:
+    """Read every file of every case and judge it; nothing is written.
+
+    Args:
+        cases: the cohort.
+        modalities: those that the settings ask for; others may be missing or damaged.
+
+    Raises:
+        CohortError: every problem, one line each.
+    """
+    problems = _problems(cases, modalities) if cases else ["the cohort holds no case"]
+    if problems:
+        raise CohortError(problems)
+
+
+def examine_cohort(source: str | Path, modalities: Sequence[str]) -> list[Case]:
+    """`read_cohort` and `check_cohort` in one, so that one run lists the problems of both.
+
+    Raises:
+        CohortError: every problem, one line each.
+    """
+    found = find_cases(source, modalities)
+    problems = [*found.problems, *_problems(found.cases, modalities)]
+    if problems:
+        raise CohortError(problems)
+    return list(found.cases)
+
+
+def check_roles(cases: Sequence[Case], folds: Sequence[Fold]) -> tuple[str, ...]:
+    """Check that the cases can play their parts: training needs the landmarks of both scans.
+
+    Returns:
+        ids of test cases without fixed landmarks: they are registered, but cannot be evaluated.
+
+    Raises:
+        CohortError: training cases without landmarks, one line each.
+    """
+    by_id = {case.id: case for case in cases}
+    lacking = sorted({name for fold in folds for name in fold.train if not by_id[name].trainable})
+    if lacking:
+        raise CohortError(
+            [
+                f"case '{name}': is a training case without landmarks of both scans "
+                "(add the files, or name it among the test cases)"
+                for name in lacking
+            ]
+        )
+    return tuple(sorted({name for fold in folds for name in fold.test if not by_id[name].has_reference}))

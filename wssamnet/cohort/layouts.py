@@ -1,0 +1,146 @@
+"""Where the files of a cohort are: the challenge's folders, or a samplesheet with any names."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wssamnet.cohort.cases import Case, Scan
+from wssamnet.cohort.samplesheet import read_samplesheet
+from wssamnet.errors import CohortError
+
+KNOWN_MODALITIES = ("t1", "t1ce", "t2", "flair")
+_LAYOUT = "BraTSReg_001/BraTSReg_001_00_0000_t1ce.nii.gz and …_01_0106_t1ce.nii.gz"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a source holds.
+
+    Args:
+        cases: those whose files could be told apart, in order of their ids.
+        problems: one line for each thing that could not.
+    """
+
+    cases: tuple[Case, ...]
+    problems: tuple[str, ...]
+
+
+def _pattern(modalities: Sequence[str]) -> re.Pattern[str]:
+    names = "|".join(re.escape(name) for name in sorted({*KNOWN_MODALITIES, *modalities}, key=len, reverse=True))
+    return re.compile(
+        rf"^(?P<id>.+)_(?P<visit>\d\d)_(?P<days>\d+)_"
+        rf"(?:(?P<image>{names}|mask)\.nii(?:\.gz)?|(?P<landmarks>landmarks)\.csv)$",
+        re.IGNORECASE,
+    )
+
+
+def _entries(folder: Path) -> list[Path]:
+    """Visible entries in a fixed order; none where the folder may not be read."""
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError:
+        return []
+
+
+def _case_files(folder: Path, pattern: re.Pattern[str]) -> list[tuple[re.Match[str], Path]]:
+    found = ((pattern.match(path.name), path) for path in _entries(folder) if path.is_file())
+    return [(match, path) for match, path in found if match]
+
+
+def _scan(files: list[tuple[re.Match[str], Path]], problems: list[str]) -> Scan:
+    images: dict[str, Path] = {}
+    landmarks: Path | None = None
+    for match, path in files:
+        if match["landmarks"]:
+            landmarks = path
+            continue
+        name = match["image"].lower()
+        if name in images:
+            problems.append(f"{path}: is there twice, also as {images[name].name} (keep one of them)")
+        images[name] = path
+    mask = images.pop("mask", None)
+    return Scan(images, landmarks, mask)
+
+
+def _brats_case(folder: Path, files: list[tuple[re.Match[str], Path]], problems: list[str]) -> Case | None:
+    prefixes = sorted({match["id"] for match, _ in files})
+    if len(prefixes) > 1:
+        problems.append(f"{folder}: holds files of several cases, {', '.join(prefixes)} (one folder for each)")
+        return None
+    points: dict[tuple[str, str], list[tuple[re.Match[str], Path]]] = defaultdict(list)
+    for match, path in files:
+        points[match["visit"], match["days"]].append((match, path))
+    baselines = sorted(key for key in points if key[0] == "00")
+    followups = sorted(key for key in points if key[0] != "00")
+    name = prefixes[0]
+    sound = True
+    for wanted, keys, example in (("baseline", baselines, "00_0000"), ("follow-up", followups, "01_0106")):
+        if not keys:
+            problems.append(f"{folder}: has no {wanted} scan (files named {name}_{example}_….nii.gz)")
+            sound = False
+        elif len(keys) > 1:
+            listed = ", ".join("_".join(key) for key in keys)
+            problems.append(
+                f"{folder}: has {len(keys)} {wanted} scans, {listed} "
+                "(keep one in the folder, or choose pairs in a samplesheet)"
+            )
+            sound = False
+    if not sound:
+        return None
+    return Case(name, _scan(points[baselines[0]], problems), _scan(points[followups[0]], problems))
+
+
+def _case_folders(source: Path, pattern: re.Pattern[str]) -> dict[Path, list[tuple[re.Match[str], Path]]]:
+    """The nearest level at or below `source` with challenge files; at most two levels down."""
+    level = [source]
+    for _ in range(3):
+        found = {folder: files for folder in level if (files := _case_files(folder, pattern))}
+        if found:
+            return found
+        level = [path for folder in level for path in _entries(folder) if path.is_dir()]
+    return {}
+
+
+def find_cases(source: str | Path, modalities: Sequence[str] = KNOWN_MODALITIES) -> Found:
+    """Tell the files of a cohort apart without reading any image.
+
+    Args:
+        source: a folder in the challenge's layout (its parent, or one case's folder, will do;
+            folders without such files are passed over), or a samplesheet CSV.
+        modalities: names that are expected besides the challenge's four.
+
+    Returns:
+        the cases and the problems; whether the files exist and can be used is for `check_cohort`.
+    """
+    source = Path(source)
+    if source.is_file():
+        if source.suffix.lower() not in (".csv", ".tsv", ".txt"):
+            return Found((), (f"{source}: is neither a folder nor a samplesheet (a .csv file)",))
+        return Found(*read_samplesheet(source))
+    if not source.is_dir():
+        return Found((), (f"{source}: there is no such file or folder (a cohort's folder or a samplesheet)",))
+    problems: list[str] = []
+    cases: list[Case] = []
+    for folder, files in _case_folders(source, _pattern(modalities)).items():
+        case = _brats_case(folder, files, problems)
+        if case is not None:
+            cases.append(case)
+    if not cases and not problems:
+        problems.append(f"{source}: holds no case ({_LAYOUT})")
+    return Found(tuple(sorted(cases, key=lambda case: case.id)), tuple(problems))
+
+
+def read_cohort(source: str | Path, modalities: Sequence[str] = KNOWN_MODALITIES) -> list[Case]:
+    """Find the cases of a cohort; see `find_cases`.
+
+    Raises:
+        CohortError: every file or folder that could not be assigned.
+    """
+    found = find_cases(source, modalities)
+    if found.problems:
+        raise CohortError(found.problems)
+    return list(found.cases)

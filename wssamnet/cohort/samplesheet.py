@@ -1,0 +1,84 @@
+"""A samplesheet: one row a case, one column a file, any file names.
+
+Columns: ``case``, ``fixed_<modality>`` and ``moving_<modality>`` (``fixed_t1ce``, …),
+``fixed_landmarks``, ``moving_landmarks``, ``fixed_mask``, ``moving_mask``. Paths are relative
+to the sheet's folder; an empty cell means that there is no such file.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+from pathlib import Path
+
+from wssamnet.cohort.cases import Case, Scan
+
+_USUAL = ("case", *(f"{side}_{name}" for side in ("fixed", "moving")
+                    for name in ("t1", "t1ce", "t2", "flair", "landmarks", "mask")))  # fmt: skip
+
+
+def _delimiter(header: str) -> str:
+    """The separator that occurs most in the header: comma, semicolon (some spreadsheets) or tab."""
+    return max((",", ";", "\t"), key=header.count)
+
+
+def _column_problem(name: str) -> str | None:
+    if name == "case" or (name.startswith(("fixed_", "moving_")) and not name.endswith("_")):
+        return None
+    near = difflib.get_close_matches(name, _USUAL, n=1)
+    hint = f"did you mean {near[0]}?" if near else "case, fixed_t1ce, moving_t1ce, fixed_landmarks, …"
+    return f"column '{name}' is not known ({hint})"
+
+
+def read_samplesheet(path: Path) -> tuple[tuple[Case, ...], tuple[str, ...]]:
+    """Read a samplesheet; nothing but the sheet itself is opened.
+
+    Returns:
+        the cases in the sheet's order, and one line for each problem.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return (), (f"{path}: cannot be read as text (a CSV file in UTF-8)",)
+    lines = text.splitlines()
+    if not lines:
+        return (), (f"{path}: is empty (a header row and one row a case)",)
+    rows = [
+        [cell.strip() for cell in row]
+        for row in csv.reader(io.StringIO(text), delimiter=_delimiter(lines[0]))
+        if any(cell.strip() for cell in row)
+    ]
+    header = [name.lower() for name in rows[0]] if rows else []
+    problems = [f"{path}: {line}" for line in map(_column_problem, header) if line]
+    problems += [
+        f"{path}: column '{n}' occurs twice (each once)" for n in sorted({n for n in header if header.count(n) > 1})
+    ]
+    if "case" not in header:
+        problems.append(f"{path}: has no column 'case' (the first line names the columns)")
+    if problems:
+        return (), tuple(problems)
+    cases: list[Case] = []
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) > len(header):
+            problems.append(
+                f"{path}: row {number} has {len(row)} values for {len(header)} columns (quote commas in names)"
+            )
+            continue
+        cells = {name: cell for name, cell in zip(header, row, strict=False) if cell}
+        if "case" not in cells:
+            problems.append(f"{path}: row {number} has no case id (one in column 'case')")
+            continue
+        sides: dict[str, dict[str, Path]] = {"fixed": {}, "moving": {}}
+        for name, cell in cells.items():
+            side, _, what = name.partition("_")
+            if side in sides:
+                sides[side][what] = (path.parent / cell).absolute()
+        scans = []
+        for files in sides.values():
+            landmarks, mask = files.pop("landmarks", None), files.pop("mask", None)
+            scans.append(Scan(files, landmarks, mask))
+        cases.append(Case(cells["case"], *scans))
+    if not cases and not problems:
+        problems.append(f"{path}: has no row below the header (one row a case)")
+    return tuple(cases), tuple(problems)

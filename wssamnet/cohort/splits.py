@@ -1,0 +1,94 @@
+"""Who trains and who tests; a case is one patient, and never both in one fold."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from wssamnet.errors import CohortError
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One split.
+
+    Args:
+        index: 1 for a single split, 1 to k for k folds.
+        train: case ids, sorted.
+        test: case ids, sorted.
+    """
+
+    index: int
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+def _given(ids: list[str], test_cases: Sequence[str]) -> list[tuple[str, ...]]:
+    problems = []
+    for name in test_cases:
+        if name not in ids:
+            near = difflib.get_close_matches(name, ids, n=1)
+            problems.append(
+                f"test_cases: '{name}' is not in the cohort "
+                f"({f'did you mean {near[0]}?' if near else f'it has {ids[0]} to {ids[-1]}'})"
+            )
+    if problems:
+        raise CohortError(problems)
+    return [tuple(sorted(set(test_cases)))]
+
+
+def split_cases(
+    ids: Sequence[str],
+    *,
+    test_cases: Sequence[str] = (),
+    test_ratio: float | None = None,
+    folds: int = 0,
+    seed: int = 0,
+) -> list[Fold]:
+    """Split a cohort by patient; the same ids and seed give the same split in whatever order they come.
+
+    Args:
+        ids: the cohort's case ids.
+        test_cases: ids to test on; wins over `test_ratio`.
+        test_ratio: share of cases to test on, drawn at random; rounded, at least one case.
+        folds: number of folds, each case tested once; wins over `test_ratio`.
+        seed: of the draw.
+
+    Raises:
+        CohortError: both a list and folds, nothing asked for, an unknown id (with the nearest known
+            one), a ratio outside (0, 1), more folds than cases, no case left to train on.
+    """
+    names = sorted(set(ids))
+    if len(names) != len(ids):
+        raise CohortError(
+            [f"case '{name}' occurs twice (every id once)" for name in names if list(ids).count(name) > 1]
+        )
+    if not names:
+        raise CohortError(["the cohort holds no case"])
+    if test_cases and folds:
+        raise CohortError(["test_cases, folds: both are given (one of them)"])
+    shuffled = [names[n] for n in np.random.default_rng(seed).permutation(len(names))]
+    if test_cases:
+        tests = _given(names, test_cases)
+    elif folds:
+        if not 2 <= folds <= len(names):
+            raise CohortError([f"folds: {folds} for {len(names)} cases (a number from 2 to the number of cases)"])
+        tests = [tuple(str(name) for name in part) for part in np.array_split(np.array(shuffled), folds)]
+    elif test_ratio is not None:
+        if not 0 < test_ratio < 1:
+            raise CohortError([f"test_ratio: {test_ratio} (a number between 0 and 1)"])
+        tests = [tuple(shuffled[: max(1, round(test_ratio * len(names)))])]
+    else:
+        raise CohortError(["no test case is asked for (test_cases, test_ratio or folds)"])
+    result = []
+    for index, test in enumerate(tests, start=1):
+        train = tuple(name for name in names if name not in set(test))
+        if not train:
+            raise CohortError(
+                [f"all {len(names)} cases are test cases, none is left to train on (fewer test cases, or more cases)"]
+            )
+        result.append(Fold(index, train, tuple(sorted(test))))
+    return result
