@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -60,3 +63,13 @@ def as_mask(mask: Tensor | None, image: Tensor) -> Tensor | None:
 def has_kernel(image: Tensor) -> bool:
     """Whether the compiled kernels serve this tensor; else the plain torch form does."""
     return image.device.type == "cpu" and image.dtype == torch.float32
+
+
+def as_volumes(images: Tensor) -> NDArray[Any]:
+    """(B, C, X, Y, Z) on the CPU to a contiguous (B·C, X, Y, Z) array; shares memory where the layout allows."""
+    return images.detach().contiguous().flatten(0, 1).numpy()
+
+
+def from_volumes(volumes: NDArray[Any] | None, like: Tensor) -> Tensor | None:
+    """The way back: (B·C, X, Y, Z) to a tensor of the shape of `like`, sharing memory."""
+    return None if volumes is None else torch.from_numpy(volumes).view(like.shape)

@@ -1,0 +1,50 @@
+"""Spread a compiled kernel over threads.
+
+The kernels release the interpreter lock and work on a range of planes; plain Python threads call them. This is
+preferred to numba's own parallel loops because it survives a fork (workers of a data loader), may be called from
+several threads at once, does not keep a second OpenMP pool spinning beside torch's, and compiles much faster.
+Every kernel computes a plane alike whatever range it falls in, so the results do not depend on the thread count.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from numba.core import config
+
+_pools: dict[int, ThreadPoolExecutor] = {}
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pools.clear)  # a fork copies no threads
+
+
+def thread_count() -> int:
+    """NUMBA_NUM_THREADS, or else the number of usable cores."""
+    return int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+
+
+def run_ranges(kernel: Callable[..., Any], count: int, *arguments: Any, parts: int = 1) -> None:
+    """Call ``kernel(start, stop, *arguments)`` on ranges that together cover ``range(count)``.
+
+    Args:
+        kernel: compiled with ``nogil=True``; calls on different ranges write to different places.
+        count: number of planes, or whatever the ranges count.
+        arguments: passed on.
+        parts: ranges per thread; more even out unequal loads, fewer save work that neighbouring ranges repeat.
+    """
+    threads = thread_count()
+    pieces = max(1, min(threads * parts, count))
+    if threads == 1 or pieces == 1:
+        kernel(0, count, *arguments)
+        return
+    pool = _pools.get(threads)
+    if pool is None:
+        pool = _pools.setdefault(threads, ThreadPoolExecutor(threads, thread_name_prefix="wssamnet-kernel"))
+    bounds = [count * piece // pieces for piece in range(pieces + 1)]
+    jobs = [pool.submit(kernel, bounds[i], bounds[i + 1], *arguments) for i in range(1, pieces)]
+    kernel(bounds[0], bounds[1], *arguments)
+    for job in jobs:
+        job.result()
