@@ -44,7 +44,8 @@ def warp(image: Tensor, displacement: Tensor, *, outside: Literal["zero", "borde
         out = F.grid_sample(
             image.expand(parts, -1, -1, -1, -1), slabs, "bilinear", padding_mode=padding, align_corners=True
         )
-        return out.transpose(0, 1).reshape(1, channels, *points.shape[1:4])
+        joined: Tensor = out.transpose(0, 1).reshape(1, channels, *points.shape[1:4])
+        return joined
     warped: Tensor = F.grid_sample(image, points, "bilinear", padding_mode=padding, align_corners=True)
     return warped
 
@@ -82,4 +83,5 @@ def upsample_displacement(displacement: Tensor) -> Tensor:
 
     A coarse voxel covers two fine ones, whose common face is its centre (``align_corners=False``).
     """
-    return F.interpolate(displacement, scale_factor=2, mode="trilinear", align_corners=False) * 2
+    doubled: Tensor = F.interpolate(displacement, scale_factor=2, mode="trilinear", align_corners=False)
+    return doubled * 2

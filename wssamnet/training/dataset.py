@@ -1,0 +1,146 @@
+"""Prepared cases as batches of tensors of one common shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wssamnet.errors import CohortError
+from wssamnet.models.padding import padded_shape
+from wssamnet.preprocessing.prepared import PreparedCase, load_prepared
+from wssamnet.settings import Settings
+
+_MULTIPLE = 16  # what VoxelMorph's four halvings need; WSSAMNet's two to five are content with it or pad
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Arrays of some cases, side by side.
+
+    Args:
+        arrays: name → (B, C, X, Y, Z) float32 images, or (B, 1, X, Y, Z) bool masks, zeros appended at the
+            end of each axis.
+        shapes: each case's own shape, without what was appended.
+    """
+
+    arrays: dict[str, Tensor]
+    shapes: tuple[Shape, ...]
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.arrays[name]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """Prepared cases that train together. Their arrays stay on disk and are read batch by batch.
+
+    Args:
+        cases: the cases; the order does not matter to the result, because they are sorted by id when opened.
+        shape: common shape of every batch.
+        spacing: (3,) voxel size in mm, the same for all.
+        channels: modalities.
+        seed: of the order in which they are drawn.
+    """
+
+    cases: tuple[PreparedCase, ...]
+    shape: Shape
+    spacing: tuple[float, float, float]
+    channels: int
+    seed: int
+
+    @property
+    def ids(self) -> list[str]:
+        """The cases' names."""
+        return [case.id for case in self.cases]
+
+    def draw(self, step: int, size: int) -> list[int]:
+        """Which cases make up the batch of a step: shuffled passes over all, from (seed, pass) alone.
+
+        Nothing is remembered between steps, so a resumed training draws what it would have drawn.
+        """
+        picks = []
+        for position in range(step * size, (step + 1) * size):
+            turn, place = divmod(position, len(self.cases))
+            picks.append(int(np.random.default_rng((self.seed, turn)).permutation(len(self.cases))[place]))
+        return picks
+
+    def batch(self, picks: Sequence[int], names: Sequence[str], device: torch.device | str = "cpu") -> Batch:
+        """Read some arrays of some cases.
+
+        Args:
+            picks: indices of `cases`.
+            names: arrays of the prepared case, such as "fixed" or "moving_mask".
+            device: where the tensors go.
+        """
+        arrays: dict[str, Tensor] = {}
+        for name in names:
+            image = name in ("fixed", "moving")
+            kind = torch.float32 if image else torch.bool
+            stack = torch.zeros((len(picks), self.channels if image else 1, *self.shape), dtype=kind)
+            for place, pick in enumerate(picks):
+                source = self.cases[pick].array(name)
+                x, y, z = source.shape[-3:]
+                stack[place, :, :x, :y, :z] = torch.from_numpy(source.astype(np.float32 if image else np.bool_))
+            arrays[name] = stack.to(device)
+        return Batch(arrays, tuple(_shape(self.cases[pick]) for pick in picks))
+
+
+def _shape(case: PreparedCase) -> Shape:
+    return case.grid.shape
+
+
+def open_training_set(prepared: Sequence[str | Path], settings: Settings, *, needs: Sequence[str] = ()) -> TrainingSet:
+    """Open prepared folders for a training.
+
+    Args:
+        prepared: folders written by `prepare_case`.
+        settings: `modalities` and `seed`.
+        needs: arrays that every case must have besides the images and masks.
+
+    Raises:
+        CohortError: no folders; one is no prepared case, lacks an array, or has other modalities or another
+            voxel size than the rest; all problems at once.
+    """
+    problems: list[str] = []
+    cases: list[PreparedCase] = []
+    for folder in sorted({Path(folder).resolve() for folder in prepared}, key=lambda path: path.name):
+        try:
+            cases.append(load_prepared(folder))
+        except CohortError as error:
+            problems += error.problems
+    if not cases and not problems:
+        problems.append("there are no prepared cases to train on")
+    for case in cases:
+        modalities = tuple(case.record["modalities"])
+        if modalities != settings.modalities:
+            problems.append(
+                f"{case.folder}: was prepared with {','.join(modalities)}, the settings say "
+                f"{','.join(settings.modalities)} (prepare it again, or set modalities)"
+            )
+        problems += [
+            f"{case.folder}: {name}.npy is missing (a training case needs landmarks in both scans)"
+            if name.endswith("_roi")
+            else f"{case.folder}: {name}.npy is missing (prepare it again)"
+            for name in ("fixed", "moving", "fixed_mask", "moving_mask", *needs)
+            if not case.has(name)
+        ]
+        if not np.allclose(case.grid.spacing, cases[0].grid.spacing, rtol=0.01):
+            sizes = [" x ".join(f"{size:.3g}" for size in c.grid.spacing) for c in (case, cases[0])]
+            problems.append(f"{case.folder}: has voxels of {sizes[0]} mm, {cases[0].id} of {sizes[1]} (set spacing_mm)")
+    if problems:
+        raise CohortError(problems)
+    largest = np.max([case.grid.shape for case in cases], axis=0)
+    x, y, z = cases[0].grid.spacing
+    return TrainingSet(
+        tuple(cases),
+        padded_shape(largest, _MULTIPLE),
+        (float(x), float(y), float(z)),
+        len(settings.modalities),
+        settings.seed,
+    )

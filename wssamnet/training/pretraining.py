@@ -1,0 +1,98 @@
+"""Second stage: the registration U-Net learns to undo known rotations, scalings and translations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wssamnet.losses import image_loss, smoothness
+from wssamnet.models.warp import warp
+from wssamnet.settings import Settings
+from wssamnet.training.augmentation import affine_displacement, random_affine
+from wssamnet.training.dataset import Batch, TrainingSet, open_training_set
+from wssamnet.training.loop import Plan
+from wssamnet.training.stage import begin, train_and_save
+from wssamnet.training.starting import wssamnet_with_segmentation
+
+_STREAM = 1  # keeps these random numbers apart from the order of the cases, which has the same seed
+
+
+def augmented_pair(cases: TrainingSet, step: int, settings: Settings, device: torch.device) -> Batch:
+    """Volumes of either time point, drawn evenly, and their own deformed versions.
+
+    Returns:
+        "fixed" the volume, "moving" its deformed version, "fixed_mask" the volume's brain.
+    """
+    picks = cases.draw(step, settings.batch_size)
+    generator = np.random.default_rng((settings.seed, step, _STREAM))
+    images: list[Tensor] = []
+    masks: list[Tensor] = []
+    fields: list[Tensor] = []
+    shapes: list[tuple[int, int, int]] = []
+    for pick in picks:
+        side = "fixed" if generator.random() < 0.5 else "moving"
+        batch = cases.batch([pick], (side, f"{side}_mask"), device)
+        matrix = random_affine(generator, settings)
+        images.append(batch[side])
+        masks.append(batch[f"{side}_mask"])
+        fields.append(affine_displacement(matrix, batch.shapes[0], cases.shape, cases.spacing))
+        shapes += batch.shapes
+    fixed = torch.cat(images)
+    moving = warp(fixed, torch.stack(fields).to(device))
+    return Batch({"fixed": fixed, "moving": moving, "fixed_mask": torch.cat(masks)}, tuple(shapes))
+
+
+def pretrain(
+    prepared: Sequence[str | Path],
+    segmentation: tuple[str | Path, str | Path],
+    settings: Settings,
+    out: str | Path,
+    *,
+    checkpoint_dir: Path | None = None,
+) -> Path:
+    """Train WSSAMNet's registration U-Net on pairs of a volume and its deformed self.
+
+    The segmentation U-Nets are used as they are: no landmark is seen in this stage.
+
+    Args:
+        prepared: folders of the training cases.
+        segmentation: folders of the fixed and the moving segmentation model.
+        settings: `pretraining_…`, `registration_lr`, the image losses and the smoothness.
+        out: the model's folder; see `training.stage`.
+        checkpoint_dir: where the state is kept, and looked for, so that a training can go on.
+
+    Returns:
+        `out`.
+
+    Raises:
+        CohortError: the cases do not fit each other or the settings.
+        ModelError: a segmentation model is missing or does not fit, the loss is not finite, or a
+            checkpoint does not fit.
+    """
+    device = begin(settings)
+    cases = open_training_set(prepared, settings)
+    model = wssamnet_with_segmentation(segmentation, settings, cases.channels).to(device)
+    for unet in (model.segmentation_fixed, model.segmentation_moving):
+        unet.requires_grad_(False)
+
+    def losses(step: int) -> dict[str, Tensor]:
+        batch = augmented_pair(cases, step, settings, device)
+        prediction = model(batch["fixed"], batch["moving"])
+        warped = warp(batch["moving"], prediction.displacement)
+        terms = image_loss(batch["fixed"], warped, settings, cases.spacing, mask=batch["fixed_mask"])
+        rough = smoothness(prediction.field, kind=settings.smoothness)
+        return {**terms, "smoothness": settings.smoothness_weight * rough}
+
+    plan = Plan(
+        "pretraining",
+        settings.pretraining_steps,
+        settings.registration_lr,
+        settings.schedule,
+        defines=(settings.model_dump(mode="json"), cases.ids),
+        checkpoints=checkpoint_dir,
+    )
+    return train_and_save(model, losses, plan, kind="wssamnet", cases=cases, settings=settings, device=device, out=out)

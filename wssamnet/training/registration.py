@@ -1,0 +1,89 @@
+"""Third stage: the registration itself, without supervision, the segmentation trained along or frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from wssamnet.losses import focal, image_loss, smoothness
+from wssamnet.models.warp import warp
+from wssamnet.settings import Settings
+from wssamnet.training.dataset import open_training_set
+from wssamnet.training.loop import Plan
+from wssamnet.training.stage import begin, train_and_save
+from wssamnet.training.starting import wssamnet_with_segmentation
+
+
+def train_registration(
+    prepared: Sequence[str | Path],
+    segmentation: tuple[str | Path, str | Path],
+    pretrained: str | Path | None,
+    settings: Settings,
+    out: str | Path,
+    *,
+    checkpoint_dir: Path | None = None,
+) -> Path:
+    """Train WSSAMNet to register the pre-aligned moving scans to the fixed ones.
+
+    Loss: image terms inside the fixed brain, plus smoothness of the field; with `stage2` "end_to_end" also
+    the focal loss of both segmentations, whose U-Nets then learn along.
+
+    Args:
+        prepared: folders of the training cases; end to end they need landmarks.
+        segmentation: folders of the fixed and the moving segmentation model.
+        pretrained: folder of the pretrained WSSAMNet, whose registration U-Net is the start; None starts afresh.
+        settings: `registration_…`, `stage2`, the image losses, the smoothness, `focal_…`.
+        out: the model's folder; see `training.stage`.
+        checkpoint_dir: where the state is kept, and looked for, so that a training can go on.
+
+    Returns:
+        `out`.
+
+    Raises:
+        CohortError: the cases do not fit each other or the settings, or lack landmarks.
+        ModelError: a model is missing or does not fit, the loss is not finite, or a checkpoint does not fit.
+    """
+    device = begin(settings)
+    together = settings.stage2 == "end_to_end" and settings.attention != "none"
+    rois = ("fixed_roi", "moving_roi") if together else ()
+    cases = open_training_set(prepared, settings, needs=rois)
+    model = wssamnet_with_segmentation(segmentation, settings, cases.channels, pretrained).to(device)
+    for unet in (model.segmentation_fixed, model.segmentation_moving):
+        unet.requires_grad_(together)
+    names = ("fixed", "moving", "fixed_mask", *(("moving_mask", *rois) if together else ()))
+
+    def losses(step: int) -> dict[str, Tensor]:
+        batch = cases.batch(cases.draw(step, settings.batch_size), names, device)
+        prediction = model(batch["fixed"], batch["moving"])
+        warped = warp(batch["moving"], prediction.displacement)
+        terms = image_loss(batch["fixed"], warped, settings, cases.spacing, mask=batch["fixed_mask"])
+        rough = smoothness(prediction.field, kind=settings.smoothness)
+        terms = {**terms, "smoothness": settings.smoothness_weight * rough}
+        if together:
+            for side, logits in (("fixed", prediction.fixed_logits), ("moving", prediction.moving_logits)):
+                roi, mask = batch[f"{side}_roi"], batch[f"{side}_mask"]
+                found = focal(logits, roi, gamma=settings.focal_gamma, mask=mask)
+                terms[f"focal_{side}"] = settings.focal_weight * found
+        return terms
+
+    plan = Plan(
+        "registration",
+        settings.registration_steps,
+        settings.registration_lr,
+        settings.schedule,
+        defines=(settings.model_dump(mode="json"), cases.ids, pretrained is not None),
+        checkpoints=checkpoint_dir,
+    )
+    return train_and_save(
+        model,
+        losses,
+        plan,
+        kind="wssamnet",
+        cases=cases,
+        settings=settings,
+        device=device,
+        out=out,
+        record={"pretrained": pretrained is not None},
+    )

@@ -1,0 +1,63 @@
+"""First stage: a U-Net that finds the places where experts put landmarks, one for either scan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from torch import Tensor
+
+from wssamnet.losses import focal
+from wssamnet.models.persistence import build_model
+from wssamnet.settings import Settings
+from wssamnet.training.dataset import open_training_set
+from wssamnet.training.loop import Plan
+from wssamnet.training.stage import begin, train_and_save
+
+
+def train_segmentation(
+    side: Literal["fixed", "moving"],
+    prepared: Sequence[str | Path],
+    settings: Settings,
+    out: str | Path,
+    *,
+    checkpoint_dir: Path | None = None,
+) -> Path:
+    """Train one segmentation U-Net with the focal loss of the ROIs, inside the brain.
+
+    Args:
+        side: which scan it will see.
+        prepared: folders of the training cases, with landmarks.
+        settings: `segmentation_steps`, `segmentation_lr`, `batch_size`, `focal_gamma`, the network's shape.
+        out: the model's folder; see `training.stage`.
+        checkpoint_dir: where the state is kept, and looked for, so that a training can go on.
+
+    Returns:
+        `out`.
+
+    Raises:
+        CohortError: the cases do not fit each other or the settings, or lack landmarks.
+        ModelError: the loss is not finite, or a checkpoint does not fit.
+    """
+    device = begin(settings)
+    cases = open_training_set(prepared, settings, needs=[f"{side}_roi"])
+    model = build_model("segmentation", settings, cases.channels).to(device)
+    names = (side, f"{side}_mask", f"{side}_roi")
+
+    def losses(step: int) -> dict[str, Tensor]:
+        batch = cases.batch(cases.draw(step, settings.batch_size), names, device)
+        roi, mask = batch[f"{side}_roi"], batch[f"{side}_mask"]
+        return {"focal": focal(model(batch[side]), roi, gamma=settings.focal_gamma, mask=mask)}
+
+    plan = Plan(
+        f"segmentation {side}",
+        settings.segmentation_steps,
+        settings.segmentation_lr,
+        settings.schedule,
+        defines=(settings.model_dump(mode="json"), cases.ids),
+        checkpoints=checkpoint_dir,
+    )
+    return train_and_save(
+        model, losses, plan, kind="segmentation", cases=cases, settings=settings, device=device, out=out
+    )

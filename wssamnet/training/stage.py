@@ -1,0 +1,115 @@
+"""What every training stage begins and ends with: device, threads, seed; the folder that it leaves.
+
+``<out>/``
+
+    model.safetensors, settings.json   the network, see `models.persistence`
+    losses.csv, losses.png             every term at every step
+    training.json                      seconds, steps, seed, threads, device, versions, cases, final losses
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import platform
+import shutil
+import uuid
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from wssamnet.files import write_json
+from wssamnet.models.persistence import Kind, save_model
+from wssamnet.settings import Settings
+from wssamnet.training.curves import draw_losses
+from wssamnet.training.dataset import TrainingSet
+from wssamnet.training.loop import History, Losses, Plan, run_training
+
+
+def begin(settings: Settings) -> torch.device:
+    """Seed torch, set its threads from OMP_NUM_THREADS (else the cores of this process), choose the device."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    torch.set_num_threads(int(told) if told.isdigit() and int(told) > 0 else len(os.sched_getaffinity(0)))
+    torch.manual_seed(settings.seed)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def final_losses(history: History) -> dict[str, float]:
+    """Each term's mean over the last twentieth of the steps."""
+    tail = history[-max(1, len(history) // 20) :]
+    return {name: sum(row[name] for row in tail) / len(tail) for name in tail[0]} if tail else {}
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in ("wssamnet", "torch", "voxelmorph", "numpy", "numba"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def train_and_save(
+    model: nn.Module,
+    losses: Losses,
+    plan: Plan,
+    *,
+    kind: Kind,
+    cases: TrainingSet,
+    settings: Settings,
+    device: torch.device,
+    out: str | Path,
+    record: dict[str, Any] | None = None,
+) -> Path:
+    """Train, and write the stage's folder, which appears whole or not at all.
+
+    Args:
+        model, losses, plan: see `run_training`.
+        kind, settings: see `save_model`.
+        cases: what it trains on.
+        device: where it trains.
+        out: the folder; an older one is replaced.
+        record: what else belongs into ``training.json``.
+
+    Returns:
+        `out`.
+    """
+    history, seconds = run_training(model, losses, plan)
+    out = Path(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(f".{uuid.uuid4().hex[:8]}.{out.name}")
+    temporary.mkdir()
+    try:
+        save_model(temporary, model, kind=kind, settings=settings, channels=cases.channels)
+        terms = list(history[0]) if history else ["total"]
+        with (temporary / "losses.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["step", *terms])
+            writer.writerows([step, *(repr(row[name]) for name in terms)] for step, row in enumerate(history, start=1))
+        draw_losses(history, temporary / "losses.png", plan.name)
+        content = {
+            "stage": plan.name,
+            "kind": kind,
+            "steps": plan.steps,
+            "seconds": round(seconds, 3),
+            "seed": settings.seed,
+            "threads": torch.get_num_threads(),
+            "device": str(device),
+            "versions": _versions(),
+            "cases": cases.ids,
+            "shape": list(cases.shape),
+            "spacing_mm": list(cases.spacing),
+            "final_losses": final_losses(history),
+            **(record or {}),
+        }
+        write_json(temporary / "training.json", content)
+        if out.exists():
+            shutil.rmtree(out)
+        temporary.rename(out)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return out

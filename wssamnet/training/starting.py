@@ -1,0 +1,53 @@
+"""WSSAMNet put together from the models of earlier stages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from wssamnet.errors import ModelError
+from wssamnet.models.persistence import build_model, load_model, read_description
+from wssamnet.models.wssamnet import WSSAMNet
+from wssamnet.settings import Settings
+
+
+def _copy(source: nn.Module, target: nn.Module, folder: str | Path) -> None:
+    try:
+        target.load_state_dict(source.state_dict())
+    except RuntimeError:
+        _, theirs, channels = read_description(folder)
+        raise ModelError(
+            f"does not fit: it has {theirs.features} features, {theirs.levels} levels, {channels} channels "
+            f"and a {theirs.head} head",
+            folder,
+            "train it with the same settings",
+        ) from None
+
+
+def wssamnet_with_segmentation(
+    segmentation: tuple[str | Path, str | Path],
+    settings: Settings,
+    channels: int,
+    pretrained: str | Path | None = None,
+) -> WSSAMNet:
+    """A WSSAMNet that starts from trained parts.
+
+    Args:
+        segmentation: folders of the fixed and the moving segmentation model.
+        settings: the network's shape.
+        channels: modalities.
+        pretrained: folder of a WSSAMNet whose registration U-Net is taken; None for a fresh one.
+
+    Raises:
+        ModelError: a folder holds no such model, or one of another shape.
+    """
+    model = build_model("wssamnet", settings, channels)
+    if not isinstance(model, WSSAMNet):
+        raise TypeError(f"a wssamnet was built as {type(model).__name__}")
+    fixed, moving = segmentation
+    _copy(load_model(fixed, "segmentation"), model.segmentation_fixed, fixed)
+    _copy(load_model(moving, "segmentation"), model.segmentation_moving, moving)
+    if pretrained is not None:
+        _copy(load_model(pretrained, "wssamnet").get_submodule("registration"), model.registration, pretrained)
+    return model
