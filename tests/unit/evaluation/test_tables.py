@@ -1,0 +1,193 @@
+"""The paper's table from evaluations: figures, formats, and cases that are missing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from wssamnet.errors import SettingsError, WssamnetError
+from wssamnet.evaluation import write_tables
+from wssamnet.evaluation.formats import latex, markdown
+from wssamnet.evaluation.tables import Table
+
+
+def _evaluation(root: Path, method: str, case: str, final: list[float] | None, **changes: Any) -> Path:
+    """An evaluation of landmarks with initial errors 4, 6 and 8 mm."""
+    initial = np.array([4.0, 6.0, 8.0])
+
+    def summary(values: Any) -> dict[str, float]:
+        return {"median": float(np.median(values)), "mean": float(np.mean(values)), "max": float(np.max(values))}
+
+    after = None if final is None else np.array(final)
+    share = None if after is None else float((after < initial).mean())
+    kind = {
+        "initial": summary(initial),
+        "final": None if after is None else summary(after),
+        "robustness": None if after is None else {"share": share, "improved": 0, "total": 3, "zero_initial": 0},
+    }
+    double = json.loads(json.dumps(kind))
+    if after is not None:
+        double["final"] = summary(after * 2)
+    metrics = {
+        "method": method,
+        "case": case,
+        "landmarks": 3,
+        "errors": {"euclidean": kind, "l1": double},
+        "regularity": {"folding": 0.01, "sd_log_jacobian": 0.1, "smallest": 0, "largest": 2, "voxels": 100},
+        "problems": [] if final is not None else ["no warped landmarks"],
+        "run": {"seconds": {"register": 30.0}, "device": "cpu", "threads": 2},
+    }
+    folder = root / method / case
+    folder.mkdir(parents=True)
+    (folder / "metrics.json").write_text(json.dumps(metrics | changes))
+    return folder
+
+
+@pytest.fixture
+def evaluations(tmp_path: Path) -> list[Path]:
+    """Two cases by ``identity``; ``ants`` succeeds on one, fails on the second; ``mine`` lacks the second."""
+    root = tmp_path / "evaluation"
+    return [
+        _evaluation(root, "mine", "a", [1, 2, 9]),
+        _evaluation(root, "ants", "a", [1, 2, 3]),
+        _evaluation(root, "ants", "b", None),
+        _evaluation(root, "identity", "a", [4, 6, 8]),
+        _evaluation(root, "identity", "b", [4, 6, 8]),
+    ]
+
+
+def test_the_rows_are_the_papers(evaluations: list[Path], tmp_path: Path) -> None:
+    out = write_tables(evaluations, tmp_path / "tables")
+    table = pd.read_csv(out / "table1.csv")
+    assert table["row"].tolist()[:6] == [
+        "Median of median AE",
+        "Mean of median AE",
+        "Median of mean AE",
+        "Mean of mean AE",
+        "Mean robustness",
+        "Median robustness",
+    ]
+    reference = "WSSAMNet (paper, 20 validation pairs)"
+    assert table.columns.tolist()[2:9] == [
+        "before registration",
+        "identity",
+        "ants",
+        "mine",
+        "ANTs (paper, 20 validation pairs)",
+        "VoxelMorph (paper, 20 validation pairs)",
+        reference,
+    ]
+    assert table[reference].tolist()[:6] == [5.0, 8.37, 6.68, 9.09, 0.32, 0.28]
+    assert table["before registration"].tolist()[:4] == [6, 6, 6, 6]
+    assert table["mine"].tolist()[:6] == pytest.approx([2, 2, 4, 4, 2 / 3, 2 / 3], rel=1e-5)
+    assert table["identity"].tolist()[4] == 0
+    by_name = table.set_index(table["row"] + " " + table["unit"].fillna(""))
+    assert by_name.loc["Mean CPU time s", "mine"] == 30
+    assert by_name.loc["Mean CPU time min", "mine"] == 0.5
+    assert by_name.loc["Mean share of folding voxels %", "mine"] == 1
+    assert table["n identity"].tolist()[0] == 2
+    assert table["n mine"].tolist()[0] == 1
+    assert by_name.loc["Mean CPU time s", "n ants"] == 2  # time is known of both, the errors of one
+    assert table["n ants"].tolist()[0] == 1
+
+
+def test_the_kind_of_error_is_a_choice_and_is_written(evaluations: list[Path], tmp_path: Path) -> None:
+    out = write_tables(evaluations, tmp_path / "tables", "l1")
+    assert pd.read_csv(out / "table1.csv")["mine"][0] == 4
+    assert "(l1)" in (out / "table1.md").read_text()
+    assert set(pd.read_csv(out / "per_case.csv")["error"]) == {"l1"}
+    with pytest.raises(SettingsError, match="'linf' is not a kind of error"):
+        write_tables(evaluations, tmp_path / "other", "linf")
+
+
+def test_missing_and_failed_cases_are_shown(evaluations: list[Path], tmp_path: Path) -> None:
+    out = write_tables(evaluations, tmp_path / "tables")
+    cases = pd.read_csv(out / "per_case.csv").set_index(["method", "case"])
+    assert len(cases) == 6
+    assert cases["status"].to_dict() == {
+        ("identity", "a"): "ok",
+        ("identity", "b"): "ok",
+        ("ants", "a"): "ok",
+        ("ants", "b"): "incomplete",
+        ("mine", "a"): "ok",
+        ("mine", "b"): "missing",
+    }
+    assert np.isnan(cases.loc[("mine", "b"), "median"])
+    assert cases.loc[("mine", "b"), "initial_median"] == 6
+    text = (out / "table1.md").read_text()
+    assert "2.00 (n=1)" in text
+    assert "- ants, b: incomplete (no warped landmarks)." in text
+    assert "- mine, b: missing (no evaluation of this case)." in text
+
+
+def test_a_method_without_any_figure_stays_in_the_table(tmp_path: Path) -> None:
+    root = tmp_path / "evaluation"
+    _evaluation(root, "identity", "a", [4, 6, 8])
+    _evaluation(root, "ants", "a", None, regularity=None, run={})
+    out = write_tables([root], tmp_path / "tables")
+    first = (out / "table1.md").read_text().splitlines()[2]
+    assert "missing (n=0)" in first
+    assert "unknown threads" in (out / "table1.md").read_text()
+
+
+def test_same_evaluations_same_bytes(evaluations: list[Path], tmp_path: Path) -> None:
+    first, second = write_tables(evaluations, tmp_path / "1"), write_tables(evaluations[::-1], tmp_path / "2")
+    names = sorted(path.name for path in first.iterdir())
+    assert names == [
+        "per_case.csv",
+        "per_landmark.csv",
+        "statistics.csv",
+        "table1.csv",
+        "table1.json",
+        "table1.md",
+        "table1.tex",
+    ]
+    for name in names:
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+def test_the_json_is_the_table(evaluations: list[Path], tmp_path: Path) -> None:
+    out = write_tables(evaluations, tmp_path / "tables")
+    table = Table.read(out / "table1.json")
+    assert [column.name for column in table.columns if not column.reference] == [
+        "before registration",
+        "identity",
+        "ants",
+        "mine",
+    ]
+    assert table.rows[0].values[3] == 2
+    with pytest.raises(WssamnetError, match="is not a table"):
+        Table.read(out / "none.json")
+
+
+def test_faulty_folders_are_refused(evaluations: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(WssamnetError, match="holds no evaluation"):
+        write_tables([tmp_path / "nothing"], tmp_path / "tables")
+    twin = tmp_path / "twin"
+    shutil.copytree(evaluations[0], twin)
+    with pytest.raises(WssamnetError, match="mine on a occurs twice"):
+        write_tables([*evaluations, twin], tmp_path / "tables")
+    (twin / "metrics.json").write_text("{")
+    with pytest.raises(WssamnetError, match="is not an evaluation"):
+        write_tables([twin], tmp_path / "tables")
+
+
+def test_markdown_is_aligned_and_escaped() -> None:
+    text = markdown(["a|b", "x"], [("row", ["1.00", "2"])], ["a note"])
+    lines = text.splitlines()
+    assert len({len(line) for line in lines[:3]}) == 1
+    assert lines[0] == r"|     | a\|b |   x |"
+    assert lines[1] == "|-----|-----:|----:|"
+    assert lines[-1] == "- a note"
+
+
+def test_latex_is_escaped_and_complete() -> None:
+    text = latex(["my_method", "ANTs (paper, 20 pairs)"], [("share, %", ["1 & 2", "–"])], ["50 % of <n>"])
+    assert r"my\_method & \shortstack[r]{ANTs \\ paper \\ 20 pairs} \\" in text
+    assert r"share, \% & 1 \& 2 & -- \\" in text
+    assert text.count(r"\begin{tabular}{lrr}") == text.count(r"\end{tabular}") == 1

@@ -1,0 +1,195 @@
+"""Judge one registration of one case, whatever method made it.
+
+Read are the registration folder, the native fixed and moving images and the brain mask of the
+prepared case, and the case's own landmark files: nothing of the method.
+
+``<out>/<method>/<case>/``
+
+    metrics.json    errors, robustness, regularity, time, and whatever is wrong or missing
+    landmarks.csv   one row a landmark: positions and errors of all kinds, LPS mm
+    planes.npz      three planes for pictures; see `planes`
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from wssamnet.cohort import Case
+from wssamnet.errors import GeometryError, ImageError, LandmarkError, WssamnetError
+from wssamnet.evaluation.errors import KINDS, landmark_errors, per_axis
+from wssamnet.evaluation.planes import Marks, cut_planes
+from wssamnet.evaluation.regularity import determinant_around, regularity
+from wssamnet.evaluation.robustness import robustness
+from wssamnet.fields import DisplacementField
+from wssamnet.files import write_json
+from wssamnet.geometry import Grid
+from wssamnet.images import Volume, read_displacement, read_image
+from wssamnet.landmarks import read_landmarks
+
+_AXES = ("x", "y", "z")
+
+
+def _pair(case: Case, registration: Path, problems: list[str]) -> Marks | None:
+    """The landmarks that both scans have, and where the method put them (NaN where it did not)."""
+    if case.fixed.landmarks is None or case.moving.landmarks is None:
+        return None
+    fixed, moving = read_landmarks(case.fixed.landmarks), read_landmarks(case.moving.landmarks)
+    ids = tuple(ident for ident in fixed.ids if ident in moving.ids)
+    alone = sorted(set(fixed.ids) ^ set(moving.ids))
+    if alone:
+        problems.append(f"landmarks of one scan only, not judged: {_list(alone)}")
+    if not ids:
+        raise LandmarkError("shares no landmark id with the moving scan", case.fixed.landmarks, "ids that correspond")
+    warped = np.full((len(ids), 3), np.nan)
+    path = registration / "landmarks.csv"
+    try:
+        found = read_landmarks(path)
+    except LandmarkError as error:
+        problems.append(f"no warped landmarks: {path.name}: {error.what}")
+    else:
+        present = tuple(ident for ident in ids if ident in found.ids)
+        warped[[ids.index(ident) for ident in present]] = found.select(present).points
+        lost = [ident for ident in ids if ident not in present]
+        if lost:
+            problems.append(f"the method lost landmarks {_list(lost)}: the case's errors are not defined")
+    return Marks(ids, fixed.select(ids).points, moving.select(ids).points, warped)
+
+
+def _list(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers[:12])) + (f" and {len(numbers) - 12} more" if len(numbers) > 12 else "")
+
+
+def _summary(values: Any) -> dict[str, Any]:
+    return {
+        "median": np.median(values, axis=0).tolist(),
+        "mean": np.mean(values, axis=0).tolist(),
+        "max": np.max(values, axis=0).tolist(),
+    }
+
+
+def _errors(marks: Marks) -> dict[str, Any]:
+    """Errors of a case by kind; ``final`` and ``robustness`` are None unless every landmark was warped."""
+    complete = bool(np.isfinite(marks.warped).all())
+    out: dict[str, Any] = {}
+    for kind in KINDS:
+        initial, final = (landmark_errors(points, marks.fixed, kind) for points in (marks.moving, marks.warped))
+        out[kind] = {
+            "initial": _summary(initial),
+            "final": _summary(final) if complete else None,
+            "robustness": asdict(robustness(initial, final)) if complete else None,
+        }
+    out["per_axis"] = {
+        "initial": _summary(per_axis(marks.moving, marks.fixed)),
+        "final": _summary(per_axis(marks.warped, marks.fixed)) if complete else None,
+    }
+    return out
+
+
+def landmark_table(marks: Marks) -> pd.DataFrame:
+    """One row a landmark: id, positions (LPS mm), and errors before (``initial_…``) and after, mm."""
+    columns: dict[str, Any] = {"landmark": marks.ids}
+    for name, points in (("fixed", marks.fixed), ("moving", marks.moving), ("warped", marks.warped)):
+        columns |= {f"{name}_{axis}": points[:, index] for index, axis in enumerate(_AXES)}
+    for name, points in (("initial_", marks.moving), ("", marks.warped)):
+        columns |= {f"{name}{kind}": landmark_errors(points, marks.fixed, kind) for kind in KINDS}
+        axes = per_axis(points, marks.fixed)
+        columns |= {f"{name}error_{axis}": axes[:, index] for index, axis in enumerate(_AXES)}
+    return pd.DataFrame(columns)
+
+
+def _on(grid: Grid, volume: Volume, path: Path) -> Volume:
+    if not volume.grid.matches(grid):
+        raise GeometryError("does not lie on the fixed scan's grid", path, "native fixed grid")
+    return volume
+
+
+def _read_run(path: Path, problems: list[str]) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        problems.append("run.json cannot be read: time, device and versions are unknown")
+        return {}
+    return dict(record)
+
+
+def evaluate_case(registration: Path, prepared: Path, case: Case, out: Path) -> Path:
+    """Evaluate one registration; the folder appears whole or not at all.
+
+    A method's own failings (a lost landmark, a field that is missing or not finite) are recorded in
+    ``metrics.json`` as problems, with the figures they spoil left empty. Faults of the cohort or of
+    the prepared case are raised.
+
+    Args:
+        registration: ``<method>/<case>``, as the registrar protocol documents it.
+        prepared: the prepared case's folder.
+        case: the case with its landmark files.
+        out: the root.
+
+    Returns:
+        ``<out>/<method>/<case>``.
+
+    Raises:
+        WssamnetError: there is no such registration, or the landmarks, the native images or the
+            brain mask cannot be read.
+    """
+    registration, prepared = Path(registration), Path(prepared)
+    if not registration.is_dir():
+        raise WssamnetError("there is no such registration folder", registration, "made by `wssamnet register`")
+    problems: list[str] = []
+    run = _read_run(registration / "run.json", problems)
+    method = str(run.get("method") or registration.resolve().parent.name)
+    if str(run.get("case") or case.id) != case.id:
+        raise WssamnetError(f"holds case {run['case']}, not {case.id}", registration, "the matching case file")
+    marks = _pair(case, registration, problems)
+    fixed, moving = read_image(prepared / "fixed.nii.gz"), read_image(prepared / "moving.nii.gz")
+    mask_path = prepared / "fixed_brain.nii.gz"
+    brain = _on(fixed.grid, read_image(mask_path, dtype=np.uint8), mask_path)
+    mask = brain.data > 0
+
+    planes, regular = None, None
+    try:
+        warped_path, field_path = registration / "warped.nii.gz", registration / "fixed_to_moving.nii.gz"
+        displacement, grid = read_displacement(field_path)
+        if not grid.matches(fixed.grid):
+            raise GeometryError("does not lie on the fixed scan's grid", field_path, "native fixed grid")
+        field = DisplacementField(displacement, fixed.grid)
+        determinant = determinant_around(field, mask)
+        regular = regularity(determinant, mask)
+        warped = _on(fixed.grid, read_image(warped_path), warped_path)
+        planes = cut_planes(fixed, moving, warped, Volume(mask, fixed.grid), field, determinant, marks)
+    except (ImageError, GeometryError) as error:
+        problems.append(f"{Path(error.where).name}: {error.what}" if error.where else error.what)
+
+    metrics = {
+        "method": method,
+        "case": case.id,
+        "landmarks": None if marks is None else len(marks.ids),
+        "errors": None if marks is None else _errors(marks),
+        "regularity": None if regular is None else asdict(regular),
+        "problems": problems,
+        "run": run,
+    }
+    target = Path(out) / method / case.id
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{uuid.uuid4().hex[:8]}.{case.id}")
+    temporary.mkdir()
+    try:
+        write_json(temporary / "metrics.json", metrics)
+        if marks is not None:
+            landmark_table(marks).to_csv(temporary / "landmarks.csv", index=False, float_format="%.4f")
+        if planes is not None:
+            np.savez_compressed(temporary / "planes.npz", allow_pickle=False, **planes)
+        if target.exists():
+            shutil.rmtree(target)
+        temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return target

@@ -1,0 +1,178 @@
+"""Evaluations read back: one `Result` a method and case."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from wssamnet.errors import WssamnetError
+from wssamnet.evaluation.errors import ErrorKind
+
+ORDER = ("identity", "affine", "ants", "voxelmorph", "wssamnet")  # columns; other methods follow by name
+ERROR_FIGURES = ("initial_median", "initial_mean", "median", "mean", "max", "robustness")
+FIGURES = (*ERROR_FIGURES, "folding", "sd_log_jacobian", "seconds")
+
+
+@dataclass(frozen=True)
+class Result:
+    """The evaluation of one method on one case.
+
+    Args:
+        folder: where ``metrics.json`` lies.
+        metrics: its content.
+    """
+
+    folder: Path
+    metrics: dict[str, Any]
+
+    @property
+    def method(self) -> str:
+        """The method's name."""
+        return str(self.metrics["method"])
+
+    @property
+    def case(self) -> str:
+        """The case's name."""
+        return str(self.metrics["case"])
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """The method's ``run.json``; empty if there was none."""
+        return dict(self.metrics.get("run") or {})
+
+    @property
+    def problems(self) -> list[str]:
+        """What evaluation found wrong or missing, and what the method itself warned of."""
+        warned = self.run.get("warnings") or []
+        return [str(line) for line in (*self.metrics["problems"], *([warned] if isinstance(warned, str) else warned))]
+
+    def figures(self, error: ErrorKind) -> dict[str, float | None]:
+        """The numbers of a case (`FIGURES`): mm, shares in [0, 1], seconds; None where not defined."""
+        errors = (self.metrics.get("errors") or {}).get(error) or {}
+        initial, final = errors.get("initial") or {}, errors.get("final") or {}
+        regular = self.metrics.get("regularity") or {}
+        found = {
+            "initial_median": initial.get("median"),
+            "initial_mean": initial.get("mean"),
+            "median": final.get("median"),
+            "mean": final.get("mean"),
+            "max": final.get("max"),
+            "robustness": (errors.get("robustness") or {}).get("share"),
+            "folding": regular.get("folding"),
+            "sd_log_jacobian": regular.get("sd_log_jacobian"),
+            "seconds": (self.run.get("seconds") or {}).get("register"),
+        }
+        return {name: None if value is None else float(value) for name, value in found.items()}
+
+    def zero_initial(self, error: ErrorKind) -> int:
+        """Landmarks without any error before registration; they can never improve."""
+        errors = (self.metrics.get("errors") or {}).get(error) or {}
+        return int((errors.get("robustness") or {}).get("zero_initial", 0))
+
+    def landmarks(self) -> pd.DataFrame | None:
+        """The case's ``landmarks.csv``, or None if it has no landmarks."""
+        path = self.folder / "landmarks.csv"
+        return pd.read_csv(path) if path.is_file() else None
+
+
+def read_results(evaluations: Sequence[Path]) -> list[Result]:
+    """Read evaluations, sorted by method (in the table's order) and case.
+
+    Args:
+        evaluations: ``<method>/<case>`` folders, or roots that hold such folders.
+
+    Raises:
+        WssamnetError: a folder holds no evaluation, or a method's case occurs twice.
+    """
+    results: dict[tuple[str, str], Result] = {}
+    for given in map(Path, evaluations):
+        paths = [given / "metrics.json"]
+        if not paths[0].is_file():
+            paths = sorted(given.glob("*/*/metrics.json"))
+        if not paths:
+            raise WssamnetError("holds no evaluation", given, "a folder made by `wssamnet evaluate`")
+        for path in paths:
+            try:
+                result = Result(path.parent, json.loads(path.read_text(encoding="utf-8")))
+                key = (result.method, result.case)
+            except (ValueError, KeyError) as error:
+                raise WssamnetError(f"is not an evaluation: {error}", path, "run `wssamnet evaluate` again") from None
+            if key in results:
+                raise WssamnetError(
+                    f"{key[0]} on {key[1]} occurs twice: also in {results[key].folder}", path.parent, "one of them"
+                )
+            results[key] = result
+    if not results:
+        raise WssamnetError("there is no evaluation", remedy="at least one folder made by `wssamnet evaluate`")
+    return [results[key] for key in sorted(results, key=lambda key: (*method_rank(key[0]), key[1]))]
+
+
+def method_rank(method: str) -> tuple[int, str]:
+    """Sorting key of a method: the table's order, then by name."""
+    return (ORDER.index(method) if method in ORDER else len(ORDER), method)
+
+
+def methods_of(results: Sequence[Result]) -> list[str]:
+    """The methods, in the table's order."""
+    return sorted({result.method for result in results}, key=method_rank)
+
+
+def cases_of(results: Sequence[Result]) -> list[str]:
+    """The cases that any method was evaluated on, sorted."""
+    return sorted({result.case for result in results})
+
+
+def per_case(results: Sequence[Result], error: ErrorKind) -> pd.DataFrame:
+    """One row a method and case; a case that a method lacks has a row too, empty, ``status`` missing.
+
+    Columns: method, case, status (ok, incomplete, missing), error, landmarks, zero_initial, `FIGURES`,
+    device, threads, prealigned_by, problems.
+    """
+    known = {(result.method, result.case): result for result in results}
+    # the state before registration belongs to the case: it is known even where the method is missing
+    initial: dict[str, dict[str, float | None]] = {}
+    for result in results:
+        found = result.figures(error)
+        if found["initial_median"] is not None:
+            initial[result.case] = {name: found[name] for name in ("initial_median", "initial_mean")}
+    rows = []
+    for method in methods_of(results):
+        for case in cases_of(results):
+            row: dict[str, Any] = {"method": method, "case": case, "status": "missing", "error": error}
+            row |= dict.fromkeys(("landmarks", "zero_initial", *FIGURES, "device", "threads", "prealigned_by"))
+            row |= initial.get(case, {}) | {"problems": "no evaluation of this case"}
+            own = known.get((method, case))
+            if own is not None:
+                figures = own.figures(error)
+                judged = own.metrics.get("landmarks") is not None
+                complete = figures["folding"] is not None and (figures["median"] is not None or not judged)
+                row |= figures | initial.get(case, {})
+                row |= {
+                    "status": "ok" if complete else "incomplete",
+                    "landmarks": own.metrics.get("landmarks"),
+                    "zero_initial": own.zero_initial(error) if judged else None,
+                    "problems": "; ".join(own.problems),
+                }
+                row |= {name: own.run.get(name) for name in ("device", "threads", "prealigned_by")}
+            rows.append(row)
+    frame = pd.DataFrame(rows)
+    frame[list(FIGURES)] = frame[list(FIGURES)].astype(float)
+    frame[["landmarks", "zero_initial"]] = frame[["landmarks", "zero_initial"]].astype("Int64")
+    return frame
+
+
+def per_landmark(results: Sequence[Result]) -> pd.DataFrame:
+    """Every evaluation's ``landmarks.csv``, with its method and case; empty where there are no landmarks."""
+    frames = []
+    for result in results:
+        table = result.landmarks()
+        if table is not None:
+            table.insert(0, "case", result.case)
+            table.insert(0, "method", result.method)
+            frames.append(table)
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["method", "case", "landmark"])
