@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from wssamnet.errors import GeometryError
 from wssamnet.geometry import Array, Frame, Grid, transform_points
 from wssamnet.images import Volume
+from wssamnet.kernels.inversion import invert_points
 from wssamnet.kernels.sampling import sample
 
 _SLAB = 1 << 20  # points handled at once, so that a full-size grid of points is never held
@@ -127,10 +128,13 @@ def resample(volume: Volume, grid: Grid, transform: Transform | None = None, *, 
 def inverse_at(
     transform: Transform, points: ArrayLike, *, iterations: int = 50, tolerance: float = 1e-3
 ) -> tuple[Array, NDArray[np.bool_]]:
-    """Solve ``transform(x) = y`` by fixed-point iteration x ← x + (y - transform(x)).
+    """Solve ``transform(x) = y`` for any transform, by damped fixed-point iteration.
+
+    ``x ← x + s (y - transform(x))``, s halved at a point whenever its residual did not fall. For
+    a displacement field `InverseField` does the same, compiled.
 
     Args:
-        transform: close to a translation (compose an affine's exact inverse around it).
+        transform: not far from a translation (compose an affine's exact inverse around it).
         points: (N, 3) y, LPS mm.
         iterations: at most so many steps.
         tolerance: mm.
@@ -140,28 +144,59 @@ def inverse_at(
         (a fold), the point with the smallest residual met on the way is returned.
     """
     y = np.asarray(points, dtype=np.float64)
-    x, best = y.copy(), y.copy()
-    smallest = np.full(len(y), np.inf)
+    best, gap = y.copy(), np.zeros_like(y)
+    smallest, step = np.full(len(y), np.inf), np.ones(len(y))
     for _ in range(iterations + 1):
-        residual = y - transform(x)
+        trial = best + step[:, None] * gap
+        residual = y - transform(trial)
         size = np.linalg.norm(residual, axis=1)
         better = size < smallest
-        best[better], smallest[better] = x[better], size[better]
+        step[~better] /= 2
+        best[better], gap[better], smallest[better] = trial[better], residual[better], size[better]
         if (smallest < tolerance).all():
             break
-        x = x + residual
     return best, smallest < tolerance
 
 
+@dataclass(frozen=True, eq=False)
+class InverseField:
+    """The exact inverse of a displacement field, solved anew at every point that is asked for.
+
+    Args:
+        field: the field to be inverted.
+        iterations, tolerance: at most so many steps to a residual in mm; see `invert_points`.
+    """
+
+    field: DisplacementField
+    iterations: int = 50
+    tolerance: float = 1e-3
+
+    def __call__(self, points: ArrayLike) -> Array:
+        return self.solve(points)[0]
+
+    def solve(self, points: ArrayLike) -> tuple[Array, Array]:
+        """Solve ``field(x) = y``.
+
+        Args:
+            points: (N, 3) y, LPS mm.
+
+        Returns:
+            (N, 3) x in LPS mm, and (N,) the residual ``|y - field(x)|`` in mm. Where it did not
+            fall below `tolerance` (a fold), x is the point with the smallest residual met.
+        """
+        f = self.field
+        matrix = f.grid.matrix(Frame.LPS, Frame.IJK)
+        y = np.asarray(points, dtype=np.float64)
+        return invert_points(
+            f.displacement, matrix, y, outside=f.outside, iterations=self.iterations, tolerance=self.tolerance
+        )
+
+
 def inverse(
-    field_: DisplacementField, grid: Grid, *, iterations: int = 30, tolerance: float = 1e-2
+    field_: DisplacementField, grid: Grid, *, iterations: int = 50, tolerance: float = 1e-2
 ) -> DisplacementField:
     """The inverse of a displacement field, sampled on `grid` (points of the field's target space)."""
-    v = np.empty((*grid.shape, 3), dtype=np.float32)
-    for planes, points in _slabs(grid):
-        x, _ = inverse_at(field_, points, iterations=iterations, tolerance=tolerance)
-        v[planes] = (x - points).reshape(-1, *grid.shape[1:], 3)
-    return DisplacementField(v, grid)
+    return as_displacement(InverseField(field_, iterations, tolerance), grid)
 
 
 def jacobian_determinant(field_: DisplacementField) -> NDArray[np.float32]:

@@ -16,6 +16,8 @@ import platform
 import shutil
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,11 +25,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from wssamnet.fields import Transform, as_displacement, resample
+from wssamnet.errors import GeometryError
+from wssamnet.fields import DisplacementField, Transform, as_displacement, resample
 from wssamnet.files import write_json
+from wssamnet.geometry import Array, Grid
 from wssamnet.images import Volume, write_displacement, write_image
 from wssamnet.landmarks import Landmarks, write_landmarks
 from wssamnet.preprocessing.prepared import PreparedCase
+
+# a landmark that comes back further from its place than this has no inverse there (a fold)
+ROUND_TRIP_MM = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +70,25 @@ class Registrar(Protocol):
         ...
 
 
+@contextmanager
+def _folder_atomically(target: Path) -> Iterator[Path]:
+    """Yield a temporary folder that takes the place of `target` when the block succeeds."""
+    root = target.parent.parent
+    root.mkdir(parents=True, exist_ok=True)
+    mark = uuid.uuid4().hex[:8]
+    temporary, replaced = root / f".{mark}.new", root / f".{mark}.old"
+    temporary.mkdir()
+    try:
+        yield temporary
+        target.parent.mkdir(exist_ok=True)
+        if target.exists():
+            target.rename(replaced)
+        temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for package in ("wssamnet", "torch", "antspyx", "voxelmorph", "numpy", "nibabel"):
@@ -79,17 +105,40 @@ def thread_count() -> int:
     return int(told) if told and told.isdigit() else len(os.sched_getaffinity(0))
 
 
-def run(registrar: Registrar, case: PreparedCase, out: str | Path, *, start_up: float = 0.0) -> Path:
+def _finite(transform: Transform, grid: Grid, registrar: Registrar, case: PreparedCase) -> DisplacementField:
+    sampled = as_displacement(transform, grid)
+    if not np.isfinite(sampled.displacement).all():
+        raise GeometryError(f"{registrar.name} gave a displacement that is not finite", case.id)
+    return sampled
+
+
+def _round_trip(result: Registration, moving: Array, mapped: Array) -> dict[str, float | int]:
+    """How well the two directions undo each other at the landmarks: |pull_back(push_forward(p)) - p|."""
+    gap = np.linalg.norm(result.pull_back(mapped) - moving, axis=1)
+    return {
+        "median_mm": round(float(np.median(gap)), 5),
+        "max_mm": round(float(gap.max()), 5),
+        "not_inverted": int((gap > ROUND_TRIP_MM).sum()),
+    }
+
+
+def run(
+    registrar: Registrar, case: PreparedCase, out: str | Path, *, start_up: float = 0.0, cases_in_task: int = 1
+) -> Path:
     """Register one case and write its files; the folder appears whole or not at all.
 
     Args:
         registrar: the method.
         case: the prepared case.
-        out: the root; files go to ``out/<method>/<case>``.
+        out: the root; files go to ``out/<method>/<case>``, in place of an earlier run's.
         start_up: seconds that imports and model loading took, for the record.
+        cases_in_task: how many cases share that start-up, for the record.
 
     Returns:
         the case's folder.
+
+    Raises:
+        GeometryError: the method's displacement is not finite.
     """
     clock = time.perf_counter
     begin = clock()
@@ -101,20 +150,19 @@ def run(registrar: Registrar, case: PreparedCase, out: str | Path, *, start_up: 
     result = registrar.register(case)
     registered = clock()
 
-    target = Path(out) / registrar.name / case.id
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{uuid.uuid4().hex[:8]}.{case.id}")
-    temporary.mkdir()
-    try:
-        forward = as_displacement(result.pull_back, fixed_grid)
-        backward = as_displacement(result.push_forward, moving_grid)
-        warped = resample(moving, fixed_grid, forward)
-        write_image(temporary / "warped.nii.gz", Volume(warped.data, fixed_grid))
-        write_displacement(temporary / "fixed_to_moving.nii.gz", forward.displacement, fixed_grid)
-        write_displacement(temporary / "moving_to_fixed.nii.gz", backward.displacement, moving_grid)
+    forward = _finite(result.pull_back, fixed_grid, registrar, case)
+    backward = _finite(result.push_forward, moving_grid, registrar, case)
+    warped = resample(moving, fixed_grid, forward)
+    out = Path(out)
+    with _folder_atomically(out / registrar.name / case.id) as folder:
+        write_image(folder / "warped.nii.gz", Volume(warped.data, fixed_grid))
+        write_displacement(folder / "fixed_to_moving.nii.gz", forward.displacement, fixed_grid)
+        write_displacement(folder / "moving_to_fixed.nii.gz", backward.displacement, moving_grid)
+        round_trip = None
         if landmarks is not None:
             mapped = result.push_forward(landmarks.points)
-            write_landmarks(temporary / "landmarks.csv", Landmarks(landmarks.ids, mapped))
+            write_landmarks(folder / "landmarks.csv", Landmarks(landmarks.ids, mapped))
+            round_trip = _round_trip(result, landmarks.points, mapped)
         record = {
             "method": registrar.name,
             "case": case.id,
@@ -124,17 +172,14 @@ def run(registrar: Registrar, case: PreparedCase, out: str | Path, *, start_up: 
                 "register": round(registered - loaded, 4),
                 "write": round(clock() - registered, 4),
             },
+            "cases_in_task": cases_in_task,
             "device": registrar.device,
             "threads": thread_count(),
             "seed": registrar.seed,
             "versions": _versions(),
             "prealigned_by": case.record.get("prealigned_by"),
+            "landmark_round_trip": round_trip,
             **result.record,
         }
-        write_json(temporary / "run.json", record)
-        if target.exists():
-            shutil.rmtree(target)
-        temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return target
+        write_json(folder / "run.json", record)
+    return out / registrar.name / case.id

@@ -1,0 +1,37 @@
+"""VoxelMorph as a registrar."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+from wssamnet.models.predict import predict_voxelmorph
+from wssamnet.models.voxelmorph import VoxelMorph
+from wssamnet.preprocessing.prepared import PreparedCase
+from wssamnet.registration.network import Network, registration_from_voxels
+from wssamnet.registration.protocol import Registration
+
+
+class VoxelMorphRegistrar:
+    """One pass of a trained VoxelMorph over the prepared arrays.
+
+    Args:
+        folder: the model folder.
+
+    Raises:
+        ModelError: there is no voxelmorph model in it.
+    """
+
+    name = "voxelmorph"
+    seed: int | None = None
+
+    def __init__(self, folder: str | Path) -> None:
+        self.network = Network(folder, "voxelmorph")
+        self.device = self.network.device
+
+    def register(self, case: PreparedCase) -> Registration:
+        """Predict the pull-back field and compose it with the pre-alignment."""
+        self.network.check(case)
+        model = cast(VoxelMorph, self.network.module)
+        displacement = predict_voxelmorph(model, case.array("fixed"), case.array("moving"))
+        return registration_from_voxels(case, displacement, self.network.record)

@@ -1,0 +1,37 @@
+"""WSSAMNet as a registrar."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+from wssamnet.models.predict import predict_wssamnet
+from wssamnet.models.wssamnet import WSSAMNet
+from wssamnet.preprocessing.prepared import PreparedCase
+from wssamnet.registration.network import Network, registration_from_voxels
+from wssamnet.registration.protocol import Registration
+
+
+class WssamnetRegistrar:
+    """One pass of a trained WSSAMNet over the prepared arrays.
+
+    Args:
+        folder: the model folder.
+
+    Raises:
+        ModelError: there is no wssamnet model in it.
+    """
+
+    name = "wssamnet"
+    seed: int | None = None
+
+    def __init__(self, folder: str | Path) -> None:
+        self.network = Network(folder, "wssamnet")
+        self.device = self.network.device
+
+    def register(self, case: PreparedCase) -> Registration:
+        """Predict the pull-back field and compose it with the pre-alignment."""
+        self.network.check(case)
+        model = cast(WSSAMNet, self.network.module)
+        displacement = predict_wssamnet(model, case.array("fixed"), case.array("moving"))
+        return registration_from_voxels(case, displacement, self.network.record)
