@@ -61,3 +61,46 @@ def add_rows(rows: Any, start: int, stop: int, out: Any) -> None:  # pragma: no 
         for i in range(n):
             out[i] += a[i]
         k += 1
+
+
+@njit(**COMPILE)
+def scale_row(row: Any, weight: float, out: Any) -> None:  # pragma: no cover - compiled
+    """out = weight · row."""
+    for i in range(out.shape[0]):
+        out[i] = weight * row[i]
+
+
+@njit(**COMPILE)
+def add_pairs(a: Any, b: Any, v: float, c: Any, d: Any, w: float, out: Any) -> None:  # pragma: no cover - compiled
+    """out += v · (a + b) + w · (c + d): two taps on either side of a symmetric kernel."""
+    for i in range(out.shape[0]):
+        out[i] += v * (a[i] + b[i]) + w * (c[i] + d[i])
+
+
+@njit(**COMPILE)
+def add_pair(a: Any, b: Any, v: float, out: Any) -> None:  # pragma: no cover - compiled
+    """out += v · (a + b)."""
+    for i in range(out.shape[0]):
+        out[i] += v * (a[i] + b[i])
+
+
+@njit(**COMPILE)
+def convolve_line(line: Any, half: Any, stride: int, out: Any) -> None:  # pragma: no cover - compiled
+    """out[i] = Σ_k half[|k|] line[i + (r + k) · stride], k from -r to r; `line` has margins of r · stride."""
+    n = out.shape[0]
+    r = half.shape[0] - 1
+    scale_row(line[r * stride : r * stride + n], half[0], out)
+    k = 1
+    while k < r:
+        add_pairs(
+            line[(r - k) * stride :],
+            line[(r + k) * stride :],
+            half[k],
+            line[(r - k - 1) * stride :],
+            line[(r + k + 1) * stride :],
+            half[k + 1],
+            out,
+        )
+        k += 2
+    if k == r:
+        add_pair(line, line[2 * r * stride :], half[r], out)
