@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +11,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wssamnet.losses.checks import as_images
+from wssamnet.kernels.laplacian import laplacian
+from wssamnet.losses.checks import as_images, as_volumes, has_kernel
+
+Kernels = list[tuple[NDArray[np.float64], NDArray[np.float64]]]
 
 TRUNCATE = 4.0  # the kernels reach so many sigma, as scipy's
 
@@ -38,7 +42,25 @@ def laplacian_of_gaussian(image: Tensor, *, sigma: float | Sequence[float], norm
     if len(widths) != 3 or not all(width > 0 for width in widths):
         raise ValueError(f"sigma must be one positive number or three, in voxels, not {sigma}")
     kernels = [log_kernels(width, normalised) for width in widths]
+    if has_kernel(image):
+        return _LaplacianOfGaussian.apply(image, kernels)  # type: ignore[no-any-return]
     return log_reference(image, kernels)
+
+
+class _LaplacianOfGaussian(torch.autograd.Function):
+    """The compiled kernel, forwards and, being symmetric, backwards."""
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, kernels: Kernels) -> Tensor:
+        ctx.kernels = kernels
+        out = torch.empty(image.shape, dtype=image.dtype)
+        for source, target in zip(as_volumes(image), as_volumes(out), strict=True):
+            laplacian(source, kernels, target)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        return _LaplacianOfGaussian.apply(upstream, ctx.kernels), None
 
 
 def log_kernels(sigma: float, normalised: bool = False) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -51,7 +73,7 @@ def log_kernels(sigma: float, normalised: bool = False) -> tuple[NDArray[np.floa
     return gaussian, second * sigma**2 if normalised else second
 
 
-def log_reference(image: Tensor, kernels: list[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> Tensor:
+def log_reference(image: Tensor, kernels: Kernels) -> Tensor:
     """The same in plain torch, for every device and float type; seven one-dimensional convolutions."""
     x, y, z = kernels
     with torch.autocast(image.device.type, enabled=False):
