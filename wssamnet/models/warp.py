@@ -72,7 +72,7 @@ def integrate(velocity: Tensor, steps: int = 7) -> Tensor:
     Returns:
         (B, 3, X, Y, Z), displacement in voxels; that of ``-velocity`` is its inverse.
     """
-    displacement = velocity / 2**steps
+    displacement = velocity * 0.5**steps
     for _ in range(steps):
         displacement = compose(displacement, displacement)
     return displacement

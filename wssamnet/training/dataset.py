@@ -132,7 +132,9 @@ def open_training_set(prepared: Sequence[str | Path], settings: Settings, *, nee
         ]
         if not np.allclose(case.grid.spacing, cases[0].grid.spacing, rtol=0.01):
             sizes = [" x ".join(f"{size:.3g}" for size in c.grid.spacing) for c in (case, cases[0])]
-            problems.append(f"{case.folder}: has voxels of {sizes[0]} mm, {cases[0].id} of {sizes[1]} (set spacing_mm)")
+            problems.append(
+                f"{case.folder}: has voxels of {sizes[0]} mm, {cases[0].id} of {sizes[1]} mm (set spacing_mm)"
+            )
     if problems:
         raise CohortError(problems)
     largest = np.max([case.grid.shape for case in cases], axis=0)

@@ -1,0 +1,97 @@
+"""Batches and augmentation: padding, order, and known deformations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from wssamnet.errors import CohortError
+from wssamnet.models.warp import warp
+from wssamnet.preprocessing.prepared import PreparedCase
+from wssamnet.settings import make_settings
+from wssamnet.training.augmentation import affine_displacement, random_affine
+from wssamnet.training.dataset import open_training_set
+from wssamnet.training.pretraining import augmented_pair
+
+Make = Callable[..., PreparedCase]
+
+
+def test_cases_of_different_boxes_share_one_padded_shape(make_prepared: Make) -> None:
+    small, large = make_prepared("b", shape=(18, 33, 12)), make_prepared("a", shape=(20, 24, 16))
+    cases = open_training_set([small.folder, large.folder, small.folder], make_settings())
+    assert cases.ids == ["a", "b"]
+    assert cases.shape == (32, 48, 16)
+    assert cases.spacing == (4, 4, 4)
+    batch = cases.batch([1, 0], ("fixed", "moving_mask"))
+    assert batch.shapes == ((18, 33, 12), (20, 24, 16))
+    assert batch["fixed"].shape == batch["moving_mask"].shape == (2, 1, 32, 48, 16)
+    assert batch["moving_mask"].dtype == torch.bool
+    inside = batch["fixed"][0, 0, :18, :33, :12].numpy()
+    assert np.array_equal(inside, small.array("fixed")[0].astype(np.float32))
+    assert batch["fixed"][0].sum() == pytest.approx(inside.sum())
+
+
+def test_every_pass_draws_every_case_once_in_another_order(make_prepared: Make) -> None:
+    folders = [make_prepared(f"case_{n}", shape=(16, 16, 16)).folder for n in range(5)]
+    cases = open_training_set(folders, make_settings())
+    drawn = [pick for step in range(10) for pick in cases.draw(step, 2)]
+    passes = [drawn[start : start + 5] for start in range(0, 20, 5)]
+    assert all(sorted(one) == list(range(5)) for one in passes)
+    assert len({tuple(one) for one in passes}) > 1
+    assert cases.draw(7, 2) == drawn[14:16]  # of the step alone
+
+
+def test_another_voxel_size_is_refused(make_prepared: Make) -> None:
+    one, two = make_prepared("one", shape=(16, 16, 16)), make_prepared("two", shape=(16, 16, 16))
+    text = (two.folder / "prepared.json").read_text().replace("4.0", "3.0")
+    (two.folder / "prepared.json").write_text(text)
+    with pytest.raises(CohortError, match=r"two: has voxels of 3 x 3 x 3 mm, one of 4 x 4 x 4 mm \(set spacing_mm\)"):
+        open_training_set([one.folder, two.folder], make_settings())
+
+
+def test_a_quarter_turn_about_the_centre_turns_the_volume() -> None:
+    turn = np.eye(4)
+    turn[:2, :2] = [[0, -1], [1, 0]]
+    image = torch.rand(1, 1, 9, 9, 5)
+    field = affine_displacement(turn, (9, 9, 5), (9, 9, 5), (2.0, 2.0, 3.0))[None]
+    # out(i, j) = image at centre + turn (i, j): i reads -j, j reads i
+    torch.testing.assert_close(warp(image, field), torch.rot90(image, -1, (2, 3)), atol=1e-5, rtol=0)
+
+
+def test_a_translation_is_in_millimetres_and_the_centre_is_the_volumes_own() -> None:
+    shift = np.eye(4)
+    shift[:3, 3] = (4.0, -3.0, 1.0)
+    field = affine_displacement(shift, (8, 8, 8), (16, 16, 16), (2.0, 3.0, 4.0))
+    assert field.shape == (3, 16, 16, 16)
+    assert field[:, 3, 9, 12].tolist() == pytest.approx([2, -1, 0.25])
+    scale = np.diag([1.5, 1.5, 1.5, 1.0])
+    grown = affine_displacement(scale, (9, 9, 9), (16, 16, 16), (2.0, 3.0, 4.0))
+    assert grown[:, 4, 4, 4].tolist() == pytest.approx([0, 0, 0], abs=1e-6)
+    assert grown[:, 6, 4, 0].tolist() == pytest.approx([1, 0, -2], abs=1e-6)
+
+
+def test_draws_keep_their_ranges_and_the_share_of_identities() -> None:
+    settings = make_settings("paper", {"pretraining_identity": 0.25, "pretraining_scaling": 0})
+    generator = np.random.default_rng(0)
+    matrices = [random_affine(generator, settings) for _ in range(400)]
+    identities = sum(np.array_equal(matrix, np.eye(4)) for matrix in matrices)
+    assert 70 < identities < 130
+    shifts = np.array([matrix[:3, 3] for matrix in matrices])
+    assert 7.5 < np.abs(shifts).max() <= 8
+    assert all(np.allclose(matrix[:3, :3] @ matrix[:3, :3].T, np.eye(3)) for matrix in matrices)
+
+
+def test_augmented_pairs_are_a_volume_and_its_deformed_self(make_prepared: Make) -> None:
+    case = make_prepared("one", shape=(16, 16, 16))
+    settings = make_settings("paper", {"batch_size": 4, "pretraining_identity": 1})
+    cases = open_training_set([case.folder], settings)
+    batch = augmented_pair(cases, 0, settings, torch.device("cpu"))
+    torch.testing.assert_close(batch["fixed"], batch["moving"], atol=1e-5, rtol=0)
+    sides = {float(image.sum()) for image in batch["fixed"]}
+    assert len(sides) == 2  # both time points are drawn
+    moved = make_settings("paper", {"batch_size": 4, "pretraining_identity": 0})
+    first, again = (augmented_pair(cases, 3, moved, torch.device("cpu")) for _ in range(2))
+    assert torch.equal(first["moving"], again["moving"])
+    assert not torch.allclose(first["fixed"], first["moving"], atol=0.05)

@@ -1,0 +1,162 @@
+"""The stages on small prepared cases: they learn, repeat themselves, resume, and refuse what does not fit."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from wssamnet.errors import CohortError, ModelError
+from wssamnet.landmarks import read_landmarks
+from wssamnet.models.persistence import load_model
+from wssamnet.models.predict import predict
+from wssamnet.preprocessing.prepared import PreparedCase
+from wssamnet.settings import Settings, make_settings
+from wssamnet.training import pretrain, train_registration, train_segmentation, train_voxelmorph
+
+Make = Callable[..., PreparedCase]
+
+
+def small(**values: object) -> Settings:
+    """Short trainings of the `best` preset's kind."""
+    short = {"segmentation_steps": 3, "pretraining_steps": 3, "registration_steps": 5, "voxelmorph_steps": 3}
+    return make_settings("best", {"features": 4, "levels": 2, **short, **values})
+
+
+def folders(make: Make, count: int = 2, **options: object) -> list[Path]:
+    return [make(f"case_{n}", seed=n, **options).folder for n in range(count)]
+
+
+def losses(folder: Path) -> list[dict[str, float]]:
+    with (folder / "losses.csv").open(encoding="utf-8") as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.mark.parametrize("stage2", ["end_to_end", "frozen"])
+def test_every_stage_leaves_its_folder_and_feeds_the_next(make_prepared: Make, tmp_path: Path, stage2: str) -> None:
+    cases = folders(make_prepared, shape=(20, 24, 18))
+    settings = small(stage2=stage2)
+    pair = (
+        train_segmentation("fixed", cases, settings, tmp_path / "sf"),
+        train_segmentation("moving", cases, settings, tmp_path / "sm"),
+    )
+    start = pretrain(cases, pair, settings, tmp_path / "pre")
+    final = train_registration(cases, pair, start, settings, tmp_path / "reg")
+    for folder in (*pair, start, final):
+        names = {path.name for path in folder.iterdir()}
+        assert names == {"model.safetensors", "settings.json", "losses.csv", "losses.png", "training.json"}
+    record = json.loads((final / "training.json").read_text())
+    assert record["cases"] == ["case_0", "case_1"]
+    assert record["threads"] == 1
+    assert record["shape"] == [32, 32, 32]
+    assert record["pretrained"] is True
+    assert ("focal_fixed" in record["final_losses"]) == (stage2 == "end_to_end")
+    before, after = load_model(pair[0]).state_dict(), load_model(final, "wssamnet").segmentation_fixed.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before) == (stage2 == "frozen")
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_the_same_training_twice_gives_the_same_numbers(make_prepared: Make, tmp_path: Path) -> None:
+    cases = folders(make_prepared, shape=(20, 20, 20))
+    settings = small(registration_steps=10)
+    pair = (
+        train_segmentation("fixed", cases, settings, tmp_path / "sf"),
+        train_segmentation("moving", cases, settings, tmp_path / "sm"),
+    )
+    first = train_registration(cases, pair, None, settings, tmp_path / "first")
+    second = train_registration(cases[::-1], pair, None, settings, tmp_path / "second")
+    other = train_registration(cases, pair, None, small(registration_steps=10, seed=1), tmp_path / "other")
+    for name in ("losses.csv", "model.safetensors"):
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+        assert (first / name).read_bytes() != (other / name).read_bytes()
+
+
+def landmark_error(case: PreparedCase, displacement: np.ndarray) -> tuple[float, float]:
+    """Mean error at the fixed landmarks in voxels, before and after."""
+    moving = case.moving_landmarks()
+    assert moving is not None
+    to_voxels = np.linalg.inv(case.grid.lps_affine)
+    fixed = read_landmarks(case.folder / "truth.csv").points @ to_voxels[:3, :3].T + to_voxels[:3, 3]
+    moved = moving.points @ to_voxels[:3, :3].T + to_voxels[:3, 3]
+    i, j, k = np.rint(fixed).astype(int).T
+    found = fixed + displacement[i, j, k]
+    return float(np.linalg.norm(fixed - moved, axis=1).mean()), float(np.linalg.norm(found - moved, axis=1).mean())
+
+
+def test_registration_training_lowers_the_loss_and_the_landmark_error(make_prepared: Make, tmp_path: Path) -> None:
+    case = make_prepared("one", shape=(28, 28, 28), amplitude=3.0, landmarks=20)
+    settings = small(features=8, registration_steps=30)
+    pair = (
+        train_segmentation("fixed", [case.folder], settings, tmp_path / "sf"),
+        train_segmentation("moving", [case.folder], settings, tmp_path / "sm"),
+    )
+    out = train_registration([case.folder], pair, None, settings, tmp_path / "out")
+    rows = losses(out)
+    assert rows[-1]["lncc"] < rows[0]["lncc"] - 0.1
+    field = predict(load_model(out, "wssamnet"), case.array("fixed"), case.array("moving"))
+    before, after = landmark_error(case, field)
+    assert after < 0.7 * before
+
+
+def test_voxelmorph_training_lowers_the_loss_and_the_landmark_error(make_prepared: Make, tmp_path: Path) -> None:
+    case = make_prepared("one", shape=(28, 28, 28), amplitude=3.0, landmarks=20)
+    settings = small(batch_size=1, voxelmorph_steps=30, voxelmorph_lr=1e-3, voxelmorph_integration=0)
+    out = train_voxelmorph([case.folder], settings, tmp_path / "out")
+    rows = losses(out)
+    assert rows[-1]["total"] < rows[0]["total"] - 0.02
+    field = predict(load_model(out, "voxelmorph"), case.array("fixed"), case.array("moving"))
+    before, after = landmark_error(case, field)
+    assert after < 0.95 * before
+
+
+def test_segmentation_learns_where_the_landmarks_are(make_prepared: Make, tmp_path: Path) -> None:
+    case = make_prepared("one", shape=(24, 24, 24))
+    settings = small(segmentation_steps=30)
+    rows = losses(train_segmentation("moving", [case.folder], settings, tmp_path / "out"))
+    assert rows[-1]["focal"] < 0.5 * rows[0]["focal"]
+
+
+def test_problems_of_all_cases_are_told_at_once(make_prepared: Make, tmp_path: Path) -> None:
+    good, bare, other = (make_prepared(name) for name in ("good", "bare", "other"))
+    (bare.folder / "fixed_roi.npy").unlink()
+    record = json.loads((other.folder / "prepared.json").read_text())
+    (other.folder / "prepared.json").write_text(json.dumps({**record, "modalities": ["t2"]}))
+    with pytest.raises(CohortError) as caught:
+        train_segmentation("fixed", [good.folder, bare.folder, other.folder, tmp_path], small(), tmp_path / "out")
+    text = str(caught.value)
+    assert "bare: fixed_roi.npy is missing (a training case needs landmarks in both scans)" in text
+    assert "other: was prepared with t2, the settings say t1ce" in text
+    assert f"{tmp_path}: is not a prepared case" in text
+    assert len(text.splitlines()) == 3
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_cases_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CohortError, match="there are no prepared cases to train on"):
+        train_voxelmorph([], small(), tmp_path / "out")
+
+
+def test_segmentation_of_another_shape_is_refused(make_prepared: Make, tmp_path: Path) -> None:
+    cases = folders(make_prepared, 1, shape=(16, 16, 16))
+    segmentation = train_segmentation("fixed", cases, small(), tmp_path / "s")
+    with pytest.raises(ModelError, match=r"does not fit: it has 4 features, 2 levels, 1 channels"):
+        pretrain(cases, (segmentation, segmentation), small(features=8), tmp_path / "out")
+
+
+def test_a_nan_is_an_error_that_names_the_step(make_prepared: Make, tmp_path: Path) -> None:
+    case = make_prepared("one", shape=(16, 16, 16))
+    image = np.array(case.array("fixed"))
+    image[0, 8, 8, 8] = np.nan
+    np.save(case.folder / "fixed.npy", image)
+    with pytest.raises(ModelError, match=r"voxelmorph: the loss is not finite at step 1 of 3: total nan"):
+        train_voxelmorph([case.folder], small(), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
