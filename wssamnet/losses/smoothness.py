@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from wssamnet.losses.checks import as_images
+from wssamnet.kernels.roughness import roughness
+from wssamnet.losses.checks import as_images, has_kernel
 
 
 def smoothness(
@@ -41,11 +44,36 @@ def smoothness(
     if kind not in ("l2", "l1", "bending"):
         raise ValueError(f"kind must be 'l2', 'l1' or 'bending', not '{kind}'")
     sizes = _sizes(spacing)
-    if sizes != (1.0, 1.0, 1.0):
-        u = u * torch.tensor(sizes, dtype=u.dtype, device=u.device).view(1, 3, 1, 1, 1)
     if kind == "bending":
         return _bending(u, sizes)
+    if has_kernel(u):
+        return _Smoothness.apply(u, kind == "l1", sizes)  # type: ignore[no-any-return]
     return smoothness_reference(u, kind, sizes)
+
+
+class _Smoothness(torch.autograd.Function):
+    """The first-order penalties by the compiled kernel; the gradient is made on the way and kept."""
+
+    @staticmethod
+    def forward(ctx: Any, displacement: Tensor, absolute: bool, sizes: tuple[float, float, float]) -> Tensor:
+        u = displacement.detach().contiguous().numpy()
+        voxels = u[0, 0].size
+        ratio = np.asarray(sizes)[:, None] / np.asarray(sizes)  # component's unit over axis's unit
+        pairs = np.array([max(voxels // n * (n - 1), 1) for n in u.shape[2:]])
+        weights = ((ratio if absolute else ratio**2) / (9 * len(u) * pairs) * voxels).astype(np.float32)
+        gradient = np.empty_like(u) if ctx.needs_input_grad[0] else None
+        total = 0.0
+        for i in range(len(u)):
+            kept = None if gradient is None else gradient[i]
+            total += roughness(u[i], weights, absolute=absolute, gradient=kept, scale=1 / voxels)
+        ctx.save_for_backward(None if gradient is None else torch.from_numpy(gradient))
+        return displacement.new_tensor(total / voxels)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * upstream, None, None
 
 
 def _sizes(spacing: Sequence[float] | None) -> tuple[float, float, float]:
@@ -58,7 +86,8 @@ def _sizes(spacing: Sequence[float] | None) -> tuple[float, float, float]:
 
 
 def smoothness_reference(u: Tensor, kind: str, sizes: tuple[float, float, float]) -> Tensor:
-    """The first-order penalties in plain torch; `u` (B, 3, X, Y, Z) in units of `sizes`."""
+    """The first-order penalties in plain torch, for every device and float type; `u` (B, 3, X, Y, Z) in voxels."""
+    u = _in_units(u, sizes)
     terms = []
     for axis, size in enumerate(sizes):
         difference = torch.diff(u, dim=axis + 2) / size
@@ -67,7 +96,14 @@ def smoothness_reference(u: Tensor, kind: str, sizes: tuple[float, float, float]
     return torch.stack(terms).sum() / 3 if terms else u.sum() * 0
 
 
+def _in_units(u: Tensor, sizes: tuple[float, float, float]) -> Tensor:
+    if sizes == (1.0, 1.0, 1.0):
+        return u
+    return u * torch.tensor(sizes, dtype=u.dtype, device=u.device).view(1, 3, 1, 1, 1)
+
+
 def _bending(u: Tensor, sizes: tuple[float, float, float]) -> Tensor:
+    u = _in_units(u, sizes)
     total = u.sum() * 0
     for a in range(3):
         first = torch.diff(u, dim=a + 2) / sizes[a]
