@@ -117,11 +117,12 @@ def resample(volume: Volume, grid: Grid, transform: Transform | None = None, *, 
     Returns:
         the image on `grid`; 0 outside `volume`.
     """
-    out = np.empty(grid.shape, dtype=np.float32 if order == 1 else volume.data.dtype)
+    data = volume.data if order == 0 else np.asarray(volume.data, dtype=np.float32)
+    out = np.empty(grid.shape, dtype=data.dtype)
     for planes, points in _slabs(grid):
         mapped = points if transform is None else transform(points)
         ijk = volume.grid.convert(mapped, Frame.LPS, Frame.IJK)
-        out[planes] = sample(volume.data, ijk, order=order, outside="zero").reshape(-1, *grid.shape[1:])
+        out[planes] = sample(data, ijk, order=order, outside="zero").reshape(-1, *grid.shape[1:])
     return Volume(out, grid)
 
 

@@ -110,6 +110,12 @@ class Grid:
         """(3,), ITK's origin: the centre of the first voxel, LPS mm."""
         return self.lps_affine[:3, 3].copy()
 
+    @property
+    def shear(self) -> float:
+        """The largest cosine between two voxel axes; 0 where they are perpendicular."""
+        cosines = self.affine[:3, :3] / self.spacing
+        return float(np.abs(cosines.T @ cosines - np.eye(3)).max())
+
     @classmethod
     def from_itk(cls, shape: Sequence[int], spacing: ArrayLike, origin: ArrayLike, direction: ArrayLike) -> Grid:
         """Build a grid from ITK's description; all arguments in ijk (x, y, z) order."""
@@ -159,11 +165,7 @@ class Grid:
         return Grid((i, j, k), affine)
 
     def canonical(self) -> Grid:
-        """The same voxels with axes permuted and flipped to be closest to RAS.
-
-        Raises:
-            GeometryError: two axes point the same way so closely that no order is closest.
-        """
+        """The same voxels with axes permuted and flipped to be closest to RAS."""
         cosines = self.affine[:3, :3] / self.spacing
         order = [-1, -1, -1]
         left = np.abs(cosines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,24 @@ from wssamnet.errors import GeometryError, ImageError
 from wssamnet.files import written_atomically
 from wssamnet.geometry import Grid
 
+_SHEAR = 1e-4  # cosine between voxel axes up to which ITK takes them for perpendicular
 _VECTOR = 1007  # NIFTI_INTENT_VECTOR: what ITK and ANTs write for displacement fields, values in LPS
 
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """A scalar image: `data` (X, Y, Z) on `grid`."""
+    """A scalar image: `data` (X, Y, Z) on `grid`.
+
+    Raises:
+        GeometryError: the two do not fit.
+    """
 
     data: NDArray[Any]
     grid: Grid
+
+    def __post_init__(self) -> None:
+        if self.data.shape != self.grid.shape:
+            raise GeometryError(f"an array of shape {self.data.shape} does not fit a grid of {self.grid.shape}")
 
 
 def _load(path: Path) -> nib.Nifti1Image:
@@ -33,7 +43,7 @@ def _load(path: Path) -> nib.Nifti1Image:
         raise ImageError("there is no such file", path)
     try:
         image = nib.load(path)
-    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError) as error:
+    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error) as error:
         raise ImageError(
             f"is not a readable NIfTI image: {str(error).splitlines()[0]}", path, "a .nii or .nii.gz file"
         ) from None
@@ -42,18 +52,56 @@ def _load(path: Path) -> nib.Nifti1Image:
     return image
 
 
-def _grid(image: nib.Nifti1Image, path: Path, dimensions: int = 3) -> Grid:
-    shape = image.shape
-    while len(shape) > dimensions and shape[-1] == 1:
-        shape = shape[:-1]
-    if len(shape) != dimensions:
-        raise ImageError(f"has {len(shape)} dimensions {tuple(shape)}", path, f"a {dimensions}-D image")
+def _require_perpendicular(grid: Grid, path: Path) -> None:
+    if grid.shear > _SHEAR:
+        angle = np.degrees(np.arccos(min(grid.shear, 1.0)))
+        raise GeometryError(
+            f"has voxel axes that are not perpendicular ({angle:.2f} degrees), which ITK and ANTs cannot represent",
+            path,
+            "resample it without shear, or remove the sform if the qform is right",
+        )
+
+
+def _grid(image: nib.Nifti1Image, shape: tuple[int, int, int], path: Path) -> Grid:
     if image.get_sform(coded=True)[1] == 0 and image.get_qform(coded=True)[1] == 0:
         raise ImageError("has neither sform nor qform, so its place in space is unknown", path, "set one of them")
+    unit = image.header.get_xyzt_units()[0]
+    if unit not in ("mm", "unknown"):
+        raise ImageError(f"gives its voxel size in {unit}", path, "millimetres")
     try:
-        return Grid((shape[0], shape[1], shape[2]), image.affine)
+        grid = Grid(shape, image.affine)
     except GeometryError as error:
         raise GeometryError(error.what, path, error.remedy) from None
+    _require_perpendicular(grid, path)
+    return grid
+
+
+def _scalar_grid(image: nib.Nifti1Image, path: Path) -> Grid:
+    shape = image.shape
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    if len(shape) != 3:
+        raise ImageError(f"has {len(shape)} dimensions {tuple(shape)}", path, "a 3-D image")
+    kind = image.get_data_dtype()
+    if kind.kind not in "iuf":
+        what = "colours" if kind.names else "complex numbers"
+        raise ImageError(f"holds {what}", path, "one real number a voxel")
+    return _grid(image, (shape[0], shape[1], shape[2]), path)
+
+
+def _content(image: nib.Nifti1Image, path: Path) -> NDArray[Any]:
+    try:
+        return np.asanyarray(image.dataobj)
+    except (OSError, EOFError, ValueError, MemoryError, zlib.error) as error:
+        raise ImageError(
+            f"is truncated or damaged: {str(error).splitlines()[0]}", path, "copy the file again"
+        ) from None
+
+
+def _require_finite(data: NDArray[Any], path: Path) -> None:
+    if not np.isfinite(data).all():
+        count = int(np.count_nonzero(~np.isfinite(data)))
+        raise ImageError(f"holds {count} values that are NaN or infinite", path, "replace them, for instance by 0")
 
 
 def read_grid(path: str | Path) -> Grid:
@@ -61,10 +109,10 @@ def read_grid(path: str | Path) -> Grid:
 
     Raises:
         ImageError: not a readable 3-D NIfTI image with a coded orientation.
-        GeometryError: its affine is singular or not finite.
+        GeometryError: its affine is singular, not finite or sheared.
     """
     path = Path(path)
-    return _grid(_load(path), path)
+    return _scalar_grid(_load(path), path)
 
 
 def read_image(path: str | Path, dtype: DTypeLike = np.float32) -> Volume:
@@ -78,21 +126,19 @@ def read_image(path: str | Path, dtype: DTypeLike = np.float32) -> Volume:
     """
     path = Path(path)
     image = _load(path)
-    grid = _grid(image, path)
-    try:
-        data = np.asanyarray(image.dataobj).reshape(grid.shape)
-    except (OSError, EOFError, ValueError, MemoryError) as error:
-        raise ImageError(
-            f"is truncated or damaged: {str(error).splitlines()[0]}", path, "copy the file again"
-        ) from None
-    if not np.isfinite(data).all():
-        count = int(np.count_nonzero(~np.isfinite(data)))
-        raise ImageError(f"holds {count} voxels that are NaN or infinite", path, "replace them, for instance by 0")
+    grid = _scalar_grid(image, path)
+    data = _content(image, path).reshape(grid.shape)
+    _require_finite(data, path)
     return Volume(np.asarray(data, dtype=dtype), grid)
 
 
 def _write(path: str | Path, data: NDArray[Any], grid: Grid, intent: int | None = None) -> None:
     path = Path(path)
+    _require_perpendicular(grid, path)
+    if data.dtype == np.bool_:
+        data = data.view(np.uint8)
+    elif data.dtype == np.float16:
+        data = data.astype(np.float32)
     image = nib.Nifti1Image(data, grid.affine, dtype=data.dtype)
     image.set_qform(grid.affine, code=1, strip_shears=True)
     image.set_sform(grid.affine, code=1)
@@ -108,7 +154,11 @@ def _write(path: str | Path, data: NDArray[Any], grid: Grid, intent: int | None 
 
 
 def write_image(path: str | Path, volume: Volume) -> None:
-    """Write a scalar image in its array's own type, whole or not at all."""
+    """Write a scalar image in its array's own type (bool as uint8, float16 as float32), whole or not at all.
+
+    Raises:
+        GeometryError: the grid is sheared, so that ITK could not read the file.
+    """
     _write(path, volume.data, volume.grid)
 
 
@@ -132,13 +182,14 @@ def read_displacement(path: str | Path) -> tuple[NDArray[np.float32], Grid]:
         (X, Y, Z, 3) LPS mm, and its grid.
 
     Raises:
-        ImageError: not a 5-D NIfTI vector image with three components.
+        ImageError: not a 5-D NIfTI vector image with three components, truncated, or not finite.
+        GeometryError: its affine is singular, not finite or sheared.
     """
     path = Path(path)
     image = _load(path)
     if len(image.shape) != 5 or image.shape[3:] != (1, 3):
         raise ImageError(f"has shape {image.shape}", path, "a displacement field (X, Y, Z, 1, 3) in LPS mm")
-    data = np.asarray(image.dataobj, dtype=np.float32)[:, :, :, 0, :]
-    x, y, z = data.shape[:3]
-    grid = Grid((x, y, z), image.affine)
-    return np.ascontiguousarray(data), grid
+    grid = _grid(image, image.shape[:3], path)
+    data = np.ascontiguousarray(_content(image, path)[:, :, :, 0, :], dtype=np.float32)
+    _require_finite(data, path)
+    return data, grid

@@ -54,26 +54,30 @@ def read_landmarks(path: str | Path) -> Landmarks:
         raise LandmarkError(error.strerror or "cannot be read", path, "a readable CSV file") from None
     except UnicodeDecodeError:
         raise LandmarkError("is not a text file", path, "a CSV file in UTF-8") from None
-    rows = [
-        [cell.strip() for cell in row] for row in csv.reader(io.StringIO(text)) if any(cell.strip() for cell in row)
-    ]
-    if not rows or tuple(cell.lower() for cell in rows[0]) != tuple(name.lower() for name in _HEADER):
-        found = ",".join(rows[0])[:60] if rows else "an empty file"
-        raise LandmarkError(f"the header is '{found}'", path, "the first line must be Landmark,X,Y,Z with commas")
+    reader = csv.reader(io.StringIO(text))
+    try:
+        cells = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    except csv.Error as error:
+        raise LandmarkError(f"is not a CSV file: {error}", path) from None
+    rows = [(line, row) for line, row in cells if any(row)]
+    header = rows[0][1] if rows else []
+    if tuple(cell.lower() for cell in header) != tuple(name.lower() for name in _HEADER):
+        found = f"the header is '{','.join(header)[:60]}'" if rows else "is empty"
+        raise LandmarkError(found, path, "the first line must be Landmark,X,Y,Z with commas")
     ids: list[int] = []
     points: list[list[float]] = []
-    for number, row in enumerate(rows[1:], start=2):
+    for line, row in rows[1:]:
         if len(row) != 4:
-            raise LandmarkError(f"row {number} has {len(row)} values", path, "4: id, X, Y, Z in LPS mm")
+            raise LandmarkError(f"line {line} has {len(row)} values", path, "4: id, X, Y, Z in LPS mm")
         try:
             point = [float(value) for value in row[1:]]
             ident = int(row[0])
         except ValueError:
             raise LandmarkError(
-                f"row {number} is '{','.join(row)[:60]}'", path, "a whole id and three numbers"
+                f"line {line} is '{','.join(row)[:60]}'", path, "a whole id and three numbers"
             ) from None
         if not np.isfinite(point).all():
-            raise LandmarkError(f"row {number} holds a value that is not finite", path)
+            raise LandmarkError(f"line {line} holds a value that is not finite", path, "three finite numbers, LPS mm")
         if ident in ids:
             raise LandmarkError(f"landmark {ident} occurs twice", path, "every id once")
         ids.append(ident)
