@@ -1,0 +1,38 @@
+# make help lists the targets. Everything is made inside the checkout.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv
+READY := $(VENV)/ready
+RUN := . $(VENV)/bin/activate &&
+OUT ?= results/demo
+# pytest's arguments, e.g. make test TESTS='tests/unit -x'
+TESTS ?=
+
+.PHONY: help demo test lint format clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | column -t -s '|'
+
+$(READY): pyproject.toml jgo.toml jgo.lock.toml bin/set-up
+	@bin/set-up
+
+.PHONY: environment
+environment: $(READY) ## set up .venv with wssamnet and Nextflow (every other target does it first)
+
+demo: $(READY) ## the whole job on the embedded cohort: trains, registers, evaluates, prints the table
+	@echo "[demo] nextflow run main.nf -profile demo --outdir $(OUT)"
+	@$(RUN) nextflow run main.nf -profile demo --outdir $(OUT) -resume
+
+test: $(READY) ## every test, the real pipeline on a tiny cohort included
+	@echo "[test] pytest $(TESTS)"
+	@$(RUN) pytest $(TESTS)
+
+lint: $(READY) ## ruff, mypy and nextflow lint
+	@$(RUN) ruff check . && ruff format --check . && mypy && nextflow lint main.nf nextflow.config modules conf
+
+format: $(READY) ## rewrite the Python files in the house style
+	@$(RUN) ruff check --fix . && ruff format .
+
+clean: ## remove the environment, results and caches
+	rm -rf $(VENV) .cache results work cohort .nextflow .nextflow.log* .pytest_cache .mypy_cache .ruff_cache \
+		.hypothesis build dist *.egg-info

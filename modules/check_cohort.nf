@@ -1,0 +1,28 @@
+// Reads the whole cohort before any work, and says who trains and who tests.
+process CHECK_COHORT {
+    label 'light'
+
+    input:
+    // source: quoted for bash. The mounts are only declared, so that containers see the files.
+    tuple val(source), val(fingerprint), path(mounts, stageAs: 'mounted?/*')
+    val options
+    val package_digest
+
+    output:
+    path 'checked/cases/*.json', emit: cases
+    path 'checked/splits.csv', emit: splits
+    tuple val(task.process), eval('wssamnet --version'), topic: versions
+
+    script:
+    """
+    wssamnet --threads ${task.cpus} check ${source} --out checked ${options}
+    """
+
+    stub:
+    """
+    mkdir -p checked/cases
+    if [ -d ${source} ]; then ls ${source}; else sed 1d ${source} | cut -d, -f1; fi > ids.txt
+    while read -r id; do echo "{\\"id\\": \\"\$id\\"}" > "checked/cases/\$id.json"; done < ids.txt
+    awk 'BEGIN {print "fold,case,role"} {print "1," \$0 "," (NR % 4 == 1 ? "test" : "train")}' ids.txt > checked/splits.csv
+    """
+}

@@ -1,0 +1,74 @@
+// What a task depends on beyond its declared inputs: the code of the package, and the files below a cohort folder.
+// Both are passed to the processes as values, so that -resume repeats what a change concerns, and nothing else.
+
+def hexDigest(List<String> texts) {
+    def digest = java.security.MessageDigest.getInstance('SHA-256')
+    texts.each { text -> digest.update((text + '\n').getBytes('UTF-8')) }
+    return digest.digest().encodeHex().toString().take(16)
+}
+
+// The files of the package that `file` imports, anywhere in it: modules, packages, and the packages around them.
+def importedFiles(root, file) {
+    def names = []
+    file.text.readLines().each { line ->
+        def whole = line =~ /^\s*import\s+(wssamnet[\w.]*)/
+        def parts = line =~ /^\s*from\s+(wssamnet[\w.]*)\s+import\s+(.*)$/
+        if (whole.find()) {
+            names << whole.group(1)
+        }
+        else if (parts.find()) {
+            names << parts.group(1)
+            parts.group(2).replaceAll(/[()#]/, ' ').split(',').each { part ->
+                names << parts.group(1) + '.' + part.trim().tokenize(' ')[0]
+            }
+        }
+    }
+    def paths = names.collectMany { name ->
+        def steps = name.tokenize('.')
+        def around = (1..steps.size()).collect { depth -> steps.take(depth).join('/') + '/__init__.py' }
+        around + [steps.join('/') + '.py']
+    }
+    return paths.unique().collect { path -> root.resolve(path) }.findAll { path -> path.exists() }
+}
+
+// Digest of the Python files that `entries` (paths below the package folder) need, following their imports.
+// Files in `without` are left out, and so is what only they need.
+def packageDigest(root, List<String> entries, List<String> without) {
+    def omitted = without.collect { name -> root.resolve("wssamnet/${name}") }
+    def found = followImports(root, entries.collect { name -> root.resolve("wssamnet/${name}") }, [], omitted)
+    // Pages and styles lie in the folder of the code that reads them.
+    def beside = found.collect { file -> file.parent }.unique().collectMany { folder ->
+        folder.toFile().listFiles().findAll { file -> file.name ==~ /.*\.(html|css|js|json|safetensors)/ }.collect { file -> file.toPath() }
+    }
+    def texts = (found + beside).sort { file -> file.toString() }.collect { file ->
+        root.relativize(file).toString() + ' ' + hexDigest([file.bytes.encodeBase64().toString()])
+    }
+    return hexDigest(texts)
+}
+
+def followImports(root, List pending, List found, List omitted) {
+    def fresh = pending.unique().findAll { file -> !(file in found) && !(file in omitted) }
+    if (!fresh) {
+        return found
+    }
+    return followImports(root, fresh.collectMany { file -> importedFiles(root, file) }, found + fresh, omitted)
+}
+
+// Name, size and time of every file below a cohort folder, or of a samplesheet and the files it names.
+def cohortFingerprint(source) {
+    def files = source.isDirectory()
+        ? java.nio.file.Files.walk(source, java.nio.file.FileVisitOption.FOLLOW_LINKS).toList()
+        : [source] + listedFiles(source)
+    def lines = files.findAll { path -> java.nio.file.Files.isRegularFile(path) }.collect { path ->
+        "${path} ${java.nio.file.Files.size(path)} ${java.nio.file.Files.getLastModifiedTime(path).toMillis()}".toString()
+    }
+    return hexDigest(lines.sort())
+}
+
+// The existing files that the cells of a samplesheet name, absolute or beside the sheet.
+def listedFiles(sheet) {
+    def cells = sheet.text.readLines().collectMany { line -> line.tokenize(',;\t').collect { cell -> cell.trim().replaceAll(/^"|"$/, '') } }
+    return cells.unique().findAll { cell -> cell ==~ /.*\.(nii|nii\.gz|csv)/ }
+        .collect { cell -> sheet.toAbsolutePath().parent.resolve(cell).normalize() }
+        .findAll { path -> java.nio.file.Files.isRegularFile(path) }
+}

@@ -1,0 +1,29 @@
+include { writeCases } from './cases'
+
+// Landmark errors, robustness, regularity and time, from the files of the registrations alone.
+process EVALUATE {
+    tag "${meta.method}, ${meta.id}"
+    label 'image'
+
+    input:
+    // landmarks: the files that the cases name; they are only declared.
+    tuple val(meta), path(registrations, stageAs: 'registration?/*'), path(prepared, stageAs: 'prepared/*'), val(cases), path(landmarks, stageAs: 'landmarks?/*')
+    val package_digest
+
+    output:
+    path 'evaluation/*/*', type: 'dir', emit: evaluations
+    tuple val(task.process), eval('wssamnet --version'), topic: versions
+
+    script:
+    def prepared_options = prepared.collect { folder -> "--prepared ${folder}" }.join(' ')
+    """
+    ${writeCases(cases)}
+    wssamnet --threads ${task.cpus} evaluate registration*/* ${prepared_options} \\
+        \$(printf -- '--cases %s ' cases/*.json) --out evaluation
+    """
+
+    stub:
+    """
+    for case in prepared/*; do mkdir -p evaluation/${meta.method}/\$(basename \$case); done
+    """
+}

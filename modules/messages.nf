@@ -1,0 +1,33 @@
+// What a person reads when the run ends, and the records that stay beside the results.
+
+// OUT/pipeline_info/params.json and versions.txt
+def writeRecords(Map values, List versions, run) {
+    def folder = file("${values.outdir}/pipeline_info")
+    folder.mkdirs()
+    def record = [
+        parameters: values.findAll { name, value -> value != null && name != 'help' },
+        command: run.commandLine, profile: run.profile, revision: run.commitId ?: run.scriptId,
+    ]
+    folder.resolve('params.json').text = groovy.json.JsonOutput.prettyPrint(groovy.json.JsonOutput.toJson(record)) + '\n'
+    def lines = versions.collect { process, text -> "${process.tokenize(':').last()}: ${text.trim()}" }.unique().sort()
+    folder.resolve('versions.txt').text = (["Nextflow: ${run.nextflow.version}"] + lines).join('\n') + '\n'
+}
+
+def sayDone(outdir) {
+    def table = file("${outdir}/tables/table1.md")
+    def out = file(outdir).toAbsolutePath()
+    println("\n${table.exists() ? table.text.trim() : ''}\n\nReport: ${out}/report.html\nTables: ${out}/tables")
+}
+
+def sayFailed(run) {
+    def report = run.errorReport ?: run.errorMessage ?: ''
+    def step = report =~ /Error executing process > '([^']*)'/
+    def folder = report =~ /Work dir:\s*\n\s*(\S+)/
+    def lines = (run.errorMessage ?: '').readLines().findAll { line -> line.trim() }
+    println("\nThe run stopped${step.find() ? ' in ' + step.group(1).tokenize(':').last() : ''}:")
+    lines.takeRight(20).each { line -> println("  ${line}") }
+    if (folder.find()) {
+        println("Log: ${folder.group(1)}/.command.log")
+    }
+    println('When the cause is mended, the same command with -resume goes on from here.')
+}

@@ -1,0 +1,136 @@
+// The parameters, judged by nextflow_schema.json: the only place where their text becomes numbers and switches.
+
+// name -> its entry in the schema, with the title of its group, in the order of the schema.
+def readSchema(path) {
+    def schema = new groovy.json.JsonSlurper().parse(path.toFile())
+    return schema['$defs'].values().collectEntries { group ->
+        group.properties.collectEntries { name, entry -> [(name): entry + [group: group.title]] }
+    }
+}
+
+def helpText(Map schema) {
+    def width = schema.keySet().collect { name -> name.length() }.max()
+    def blocks = schema.groupBy { _name, entry -> entry.group }.collect { title, entries ->
+        def lines = entries.collect { name, entry ->
+            def notes = []
+            if (entry['enum']) {
+                notes << entry['enum'].join(' | ')
+            }
+            if (entry['default'] != null && entry['default'] != '') {
+                notes << "default ${entry['default']}".toString()
+            }
+            "  --${name.padRight(width)}  ${entry.description}${notes ? ' [' + notes.join('; ') + ']' : ''}"
+        }
+        ([title] + lines).join('\n')
+    }
+    return """\
+WSSAMNet: registration of brain MRI before and after tumour surgery, with ANTs and VoxelMorph beside it
+
+  nextflow run main.nf -profile test                       a tiny cohort of its own, in minutes
+  nextflow run main.nf -profile demo                       the embedded cohort
+  nextflow run main.nf --input COHORT --outdir OUT         BraTSReg folders, or a samplesheet CSV
+  nextflow run main.nf -params-file params.yml -resume     go on with what is there
+
+${blocks.join('\n\n')}
+"""
+}
+
+def distance(String a, String b) {
+    def first = (0..b.length()).toList()
+    return a.toList().inject(first) { row, letter ->
+        b.toList().withIndex().inject([row[0] + 1]) { next, pair ->
+            def (other, n) = pair
+            next + [[next[n] + 1, row[n + 1] + 1, row[n] + (letter == other ? 0 : 1)].min()]
+        }
+    }.last()
+}
+
+def plain(String name) {
+    return name.replaceAll(/[-_]/, '').toLowerCase()
+}
+
+def nearest(String name, Collection<String> known) {
+    def best = known.min { other -> distance(plain(name), plain(other)) }
+    return distance(plain(name), plain(best)) <= Math.max(2, name.length().intdiv(3)) ? best : null
+}
+
+def refused(name, text, Map entry, right) {
+    return [null, "--${name}: '${text}' is not allowed (${right}; ${entry.description})".toString()]
+}
+
+// [value, problem]: the value in the type of the schema, or what is wrong with it.
+def coerced(name, value, Map entry) {
+    def text = value instanceof Collection ? value.join(',') : value.toString().trim()
+    def range = [entry.minimum != null ? "at least ${entry.minimum}" : null,
+        entry.exclusiveMinimum != null ? "above ${entry.exclusiveMinimum}" : null,
+        entry.maximum != null ? "at most ${entry.maximum}" : null,
+        entry.exclusiveMaximum != null ? "below ${entry.exclusiveMaximum}" : null].findAll().join(', ')
+    if (entry.type == 'boolean') {
+        return text in ['true', 'false'] ? [text.toBoolean(), null] : refused(name, text, entry, 'true or false')
+    }
+    if (entry.type in ['integer', 'number']) {
+        def kind = entry.type == 'integer' ? 'a whole number' : 'a number'
+        def shape = entry.type == 'integer' ? /[-+]?\d+/ : /[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?/
+        if (!(text ==~ shape)) {
+            return refused(name, text, entry, [kind, range].findAll().join(', '))
+        }
+        def number = new BigDecimal(text)
+        def outside = (entry.minimum != null && number < entry.minimum) || (entry.maximum != null && number > entry.maximum) ||
+            (entry.exclusiveMinimum != null && number <= entry.exclusiveMinimum) ||
+            (entry.exclusiveMaximum != null && number >= entry.exclusiveMaximum)
+        return outside ? refused(name, text, entry, "${kind}, ${range}") : [entry.type == 'integer' ? number.intValueExact() : number.doubleValue(), null]
+    }
+    if (value instanceof Boolean) {
+        return [null, "--${name}: a value is missing (${entry.description})".toString()]
+    }
+    if (entry['enum'] && !(text in entry['enum'])) {
+        return refused(name, text, entry, "one of ${entry['enum'].join(', ')}")
+    }
+    def strange = entry['x-items'] ? text.tokenize(',').collect { item -> item.trim() }.findAll { item -> !(item in entry['x-items']) } : []
+    if (strange) {
+        return refused(name, text, entry, "a list of ${entry['x-items'].join(', ')}, with commas")
+    }
+    if (entry.pattern && !(text ==~ entry.pattern)) {
+        return refused(name, text, entry, entry['x-form'] ?: entry.pattern)
+    }
+    return [text, null]
+}
+
+// Every parameter in its own type, null where it is not set. Stops with all problems at once.
+def checkedParameters(Map given, Map schema) {
+    // Nextflow adds a camelCase twin for each --kebab-case parameter: one complaint is enough.
+    def twins = given.keySet().findAll { name -> name.contains('-') }
+        .collect { name -> name.replaceAll(/-([a-z])/) { _whole, letter -> letter.toUpperCase() } }
+    def strangers = given.keySet().findAll { name -> !(name in schema) && !(name in twins) }
+    def problems = strangers.collect { name ->
+        def near = nearest(name, schema.keySet())
+        "--${name}: no such parameter (${near ? 'did you mean --' + near + '?' : 'see --help'})".toString()
+    }
+    def values = schema.collectEntries { name, entry ->
+        def value = given[name]
+        if (value == null || value == '') {
+            return [(name): null]
+        }
+        def (right, problem) = coerced(name, value, entry)
+        if (problem) {
+            problems << problem
+        }
+        [(name): right]
+    }
+    if (problems) {
+        error("The parameters cannot be used:\n" + problems.collect { problem -> "  ${problem}" }.join('\n'))
+    }
+    return values
+}
+
+// A word that bash takes as it is.
+def quoted(value) {
+    return "'" + value.toString().replace("'", "'\\''") + "'"
+}
+
+// The settings that concern a step, as the command line takes them: --set name=value for each one that is set.
+def settingsFor(String step, Map values, Map schema) {
+    return schema.findAll { name, entry -> step in (entry['x-steps'] ?: []) && values[name] != null }
+        .collect { name, _entry -> "--set ${quoted("${name}=${values[name]}")}" }
+        .join(' ')
+}

@@ -1,0 +1,24 @@
+// Any method: every one leaves the same files, so nothing downstream knows which it was.
+process REGISTER {
+    tag "${meta.method}, ${meta.id}"
+    label 'image'
+
+    input:
+    // model: empty for the methods that need none.
+    tuple val(meta), path(prepared, stageAs: 'prepared/*'), path(model, stageAs: 'model'), val(options), val(package_digest)
+
+    output:
+    tuple val(meta), path("registration/${meta.method}/*", type: 'dir'), emit: registrations
+    tuple val(task.process), eval('wssamnet --version'), topic: versions
+
+    script:
+    def learned = model ? '--model model' : ''
+    """
+    wssamnet --threads ${task.cpus} register ${meta.method} prepared/* ${learned} --out registration ${options}
+    """
+
+    stub:
+    """
+    for case in prepared/*; do mkdir -p registration/${meta.method}/\$(basename \$case); done
+    """
+}

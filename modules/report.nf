@@ -1,0 +1,28 @@
+// One self-contained page.
+process REPORT {
+    label 'light'
+
+    input:
+    path tables
+    path evaluations, stageAs: 'evaluation?/*'
+    path models, stageAs: 'model?/*'
+    val options
+    val package_digest
+
+    output:
+    path 'report.html', emit: page
+    tuple val(task.process), eval('wssamnet --version'), topic: versions
+
+    script:
+    """
+    wssamnet --threads ${task.cpus} report --tables ${tables} \\
+        \$(printf -- '--evaluation %s ' evaluation*/*) \\
+        \$(for model in model*/*; do [ ! -e "\$model" ] || printf -- '--model %s ' "\$model"; done) \\
+        --out report.html ${options}
+    """
+
+    stub:
+    """
+    echo stub > report.html
+    """
+}

@@ -1,0 +1,5 @@
+"""``python -m wssamnet.cli``"""
+
+from wssamnet.cli import main
+
+main()

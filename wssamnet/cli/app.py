@@ -1,0 +1,108 @@
+"""The verbs put together, and how faults are told."""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+import typer
+
+from wssamnet import __version__
+from wssamnet.cli.check import check
+from wssamnet.cli.compile import compile_kernels
+from wssamnet.cli.evaluate import evaluate
+from wssamnet.cli.preprocess import preprocess
+from wssamnet.cli.pretrain import pretrain
+from wssamnet.cli.register import register
+from wssamnet.cli.report import report
+from wssamnet.cli.settings import settings
+from wssamnet.cli.simulate import simulate
+from wssamnet.cli.tables import tables
+from wssamnet.cli.train_registration import train_registration
+from wssamnet.cli.train_segmentation import train_segmentation
+from wssamnet.cli.train_voxelmorph import train_voxelmorph
+from wssamnet.errors import WssamnetError
+
+PACKAGES = ("torch", "antspyx", "voxelmorph", "numpy", "nibabel")
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
+)
+FAULTS_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+
+app = typer.Typer(
+    name="wssamnet",
+    help="Register brain MRI before and after tumour surgery, and judge registrations by landmarks.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _say_version(asked: bool) -> None:
+    if not asked:
+        return
+    parts = [f"wssamnet {__version__}", f"python {platform.python_version()}"]
+    for package in PACKAGES:
+        try:
+            parts.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            parts.append(f"{package} not installed")
+    typer.echo(", ".join(parts))
+    raise typer.Exit()
+
+
+@app.callback()
+def options(
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of every numeric library; all cores where not set.")
+    ] = None,
+    asked: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the versions and stop.")
+    ] = False,
+) -> None:
+    """Set what the numeric libraries read from the environment, before any of them is imported."""
+    if threads is not None:
+        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+
+
+for verb in (
+    simulate,
+    check,
+    preprocess,
+    train_segmentation,
+    pretrain,
+    train_registration,
+    train_voxelmorph,
+    register,
+    evaluate,
+    tables,
+    report,
+    settings,
+):
+    app.command()(verb)
+app.command("compile", hidden=True)(compile_kernels)
+
+
+def run() -> None:
+    """Run the command line. Faults that the user can mend are plain lines and exit status 2."""
+    try:
+        app(prog_name="wssamnet")
+    except WssamnetError as error:
+        for line in str(error).splitlines():
+            print(f"wssamnet: {line}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in FAULTS_OF_THE_DISK:
+            raise
+        print(f"wssamnet: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,35 @@
+"""``wssamnet check``"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wssamnet.cli.options import Out, Set, settings_from
+
+
+def check(
+    cohort: Annotated[Path, typer.Argument(help="Folder as BraTSReg lays it out, or a samplesheet CSV.")],
+    out: Out,
+    test_cases: Annotated[str, typer.Option(help="Ids of the test cases, with commas.")] = "",
+    test_ratio: Annotated[float | None, typer.Option(help="Share of the cases to test on.")] = None,
+    folds: Annotated[int, typer.Option(min=0, help="Folds of a cross-validation; 0 for one split.")] = 0,
+    assignments: Set = None,
+) -> None:
+    """Read a whole cohort, list every problem at once, and split it into training and test cases."""
+    from wssamnet.cohort import check_roles, examine_cohort, split_cases, write_manifest
+
+    settings = settings_from(assignments)
+    cases = examine_cohort(cohort, settings.modalities)
+    tests = tuple(name.strip() for name in test_cases.split(",") if name.strip())
+    split = split_cases(
+        [case.id for case in cases], test_cases=tests, test_ratio=test_ratio, folds=folds, seed=settings.seed
+    )
+    unjudged = check_roles(cases, split)
+    write_manifest(cases, split, out)
+    for fold in split:
+        typer.echo(f"fold {fold.index}: {len(fold.train)} training and {len(fold.test)} test cases", err=True)
+    if unjudged:
+        typer.echo(f"without landmarks of the fixed scan, so not judged: {', '.join(unjudged)}", err=True)

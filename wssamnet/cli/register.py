@@ -1,0 +1,31 @@
+"""``wssamnet register``"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wssamnet.cli.options import Out, Prepared, Set, settings_from
+from wssamnet.cli.progress import progress
+
+
+def register(
+    method: Annotated[str, typer.Argument(help="identity, affine, ants, voxelmorph or wssamnet.")],
+    prepared: Prepared,
+    out: Out,
+    model: Annotated[Path | None, typer.Option(help="Folder of the trained model, for a learned method.")] = None,
+    ants_preset: Annotated[str, typer.Option(help="How thoroughly ANTs registers: fast or good.")] = "good",
+    assignments: Set = None,
+) -> None:
+    """Register prepared cases with one method; every method leaves the same files in OUT/METHOD/CASE."""
+    begin = time.perf_counter()
+    from wssamnet.registration.batch import register_cases
+    from wssamnet.registration.methods import make_registrar
+
+    registrar = make_registrar(method, settings_from(assignments), model=model, ants_preset=ants_preset)
+    start_up = time.perf_counter() - begin
+    with progress(f"registered by {method}:", len(prepared)) as say:
+        register_cases(registrar, prepared, out, lambda _number, _count, folder: say(folder.name), start_up=start_up)

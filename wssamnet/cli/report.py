@@ -1,0 +1,25 @@
+"""``wssamnet report``"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    tables: Annotated[Path, typer.Option(help="Folder from `wssamnet tables`.")],
+    evaluation: Annotated[
+        list[Path], typer.Option(metavar="FOLDER", help="METHOD/CASE folder from `wssamnet evaluate`. Repeatable.")
+    ],
+    model: Annotated[
+        list[Path] | None, typer.Option(metavar="FOLDER", help="Folder of a trained model. Repeatable.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The page.")] = Path("report.html"),
+    title: Annotated[str, typer.Option(help="Heading of the page.")] = "Registration report",
+) -> None:
+    """Write the report, one self-contained page."""
+    from wssamnet.report import write_report
+
+    write_report(tables, evaluation, model or [], out, title=title)

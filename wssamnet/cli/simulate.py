@@ -1,0 +1,23 @@
+"""``wssamnet simulate``"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wssamnet.cli.progress import progress
+
+
+def simulate(
+    out: Annotated[Path, typer.Option(help="Folder of the cohort.")],
+    cases: Annotated[int, typer.Option(min=1, help="Number of cases.")] = 16,
+    spacing_mm: Annotated[float, typer.Option(help="Voxel size, mm; 1 gives the challenge's grid.")] = 3.0,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same cohort.")] = 1,
+) -> None:
+    """Write the embedded cohort: real anatomy, simulated tumours, surgery and deformations."""
+    from wssamnet.simulation import write_cohort
+
+    with progress("simulated", cases) as say:
+        write_cohort(out, cases=cases, spacing_mm=spacing_mm, seed=seed, progress=say)

@@ -1,0 +1,33 @@
+"""``wssamnet tables``"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wssamnet.cli.options import Out
+
+
+class ErrorOfLandmark(StrEnum):
+    """How the error of a landmark is taken."""
+
+    euclidean = "euclidean"
+    l1 = "l1"
+
+
+def tables(
+    evaluations: Annotated[
+        list[Path], typer.Argument(help="METHOD/CASE folders from `wssamnet evaluate`.", metavar="EVALUATION...")
+    ],
+    out: Out,
+    error: Annotated[
+        ErrorOfLandmark, typer.Option(help="Euclidean distance, or the sum over the axes.")
+    ] = ErrorOfLandmark.euclidean,
+) -> None:
+    """Write the paper's table, one column a method, and the tables behind it."""
+    from wssamnet.evaluation import write_tables
+
+    write_tables(evaluations, out, error.value)
