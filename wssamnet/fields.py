@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +18,7 @@ from wssamnet.errors import GeometryError
 from wssamnet.geometry import Array, Frame, Grid, transform_points
 from wssamnet.images import Volume
 from wssamnet.kernels.inversion import invert_points
+from wssamnet.kernels.jacobian import determinant
 from wssamnet.kernels.sampling import sample
 
 _SLAB = 1 << 20  # points handled at once, so that a full-size grid of points is never held
@@ -207,13 +208,4 @@ def jacobian_determinant(field_: DisplacementField) -> NDArray[np.float32]:
         (X, Y, Z) float32; 1 where nothing moves, <= 0 where space folds. Independent of the
         grid's orientation, since derivatives are taken in mm along the voxel axes.
     """
-    u = field_.displacement
-    ijk_per_mm = field_.grid.matrix(Frame.LPS, Frame.IJK)[:3, :3]
-    shape = field_.grid.shape
-    gradient: list[Any] = []
-    for axis in range(3):
-        gradient.append(np.gradient(u, axis=axis) if shape[axis] > 1 else np.zeros_like(u))
-    # J[a, b] = δab + Σ_m ∂u_a/∂index_m · ∂index_m/∂x_b
-    g = np.stack(gradient, axis=-1)
-    jacobian = g @ ijk_per_mm.astype(np.float32) + np.eye(3, dtype=np.float32)
-    return np.asarray(np.linalg.det(jacobian), dtype=np.float32)
+    return determinant(field_.displacement, field_.grid.matrix(Frame.LPS, Frame.IJK)[:3, :3])
