@@ -18,6 +18,7 @@ from wssamnet.errors import GeometryError, ImageError
 from wssamnet.files import written_atomically
 from wssamnet.geometry import Grid
 
+_ISAL_ERROR: type[Exception] = igzip_lib.IsalError  # type: ignore[assignment]  # its stub declares an instance
 _SHEAR = 1e-4  # cosine between voxel axes up to which ITK takes them for perpendicular
 _VECTOR = 1007  # NIFTI_INTENT_VECTOR: what ITK and ANTs write for displacement fields, values in LPS
 
@@ -95,7 +96,7 @@ def _content(image: nib.Nifti1Image, path: Path) -> NDArray[Any]:
             # the whole stream, so that its checksum is compared (nibabel stops before it); ISA-L is also twice as fast
             image = type(image).from_bytes(igzip.decompress(path.read_bytes()))
         return np.asanyarray(image.dataobj)
-    except (OSError, EOFError, ValueError, MemoryError, igzip_lib.IsalError) as error:
+    except (OSError, EOFError, ValueError, MemoryError, _ISAL_ERROR) as error:
         raise ImageError(
             f"is truncated or damaged: {str(error).splitlines()[0]}", path, "copy the file again"
         ) from None
