@@ -97,9 +97,8 @@ def _content(image: nib.Nifti1Image, path: Path) -> NDArray[Any]:
             image = type(image).from_bytes(igzip.decompress(path.read_bytes()))
         return np.asanyarray(image.dataobj)
     except (OSError, EOFError, ValueError, MemoryError, _ISAL_ERROR) as error:
-        raise ImageError(
-            f"is truncated or damaged: {str(error).splitlines()[0]}", path, "copy the file again"
-        ) from None
+        said = str(error) or "it does not fit into memory"  # a MemoryError may say nothing
+        raise ImageError(f"is truncated or damaged: {said.splitlines()[0]}", path, "copy the file again") from None
 
 
 def _require_finite(data: NDArray[Any], path: Path) -> None:
