@@ -15,7 +15,7 @@ from wssamnet.preprocessing.affine_search import Objective, about, affine_search
 from wssamnet.preprocessing.coarse import Coarse, coarsen
 from wssamnet.preprocessing.similarity import edge_correlation, mutual_information
 
-_LEVELS_MM = (8.0, 4.0)
+_LEVELS_MM = (8.0, 3.0)
 _ROTATION_DEG = 25.0
 _SCALES = (0.85, 1.18)
 _DISPLACEMENT_MM = 30.0
@@ -77,14 +77,18 @@ def search(fixed: list[Coarse], moving: list[Coarse]) -> AffineMap:
     return about(centre, best)
 
 
-def plausibility(transform: AffineMap, fixed: Coarse) -> dict[str, float]:
-    """Rotation (degrees), smallest and largest scale, and mean displacement in the brain (mm)."""
+def plausibility(transform: AffineMap, fixed: Coarse, moving: Coarse) -> dict[str, float]:
+    """Rotation (degrees), smallest and largest scale, and mean displacement in the brain (mm).
+
+    The shift between the brains' centres is left out of the displacement: two scanners may put a
+    head anywhere in the world.
+    """
     rotation, stretch = polar(transform.matrix[:3, :3])
     scales = np.linalg.eigvalsh(stretch)
     angle = np.degrees(np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1)))
     index = np.stack(np.nonzero(fixed.brain > 0.5), axis=1)
     points = fixed.grid.convert(index, Frame.IJK, Frame.LPS)
-    shift = np.linalg.norm(transform(points) - points, axis=1).mean()
+    shift = np.linalg.norm(transform(points) - points - (_centroid(moving) - _centroid(fixed)), axis=1).mean()
     return {
         "rotation_deg": float(angle),
         "smallest_scale": float(scales[0]),
@@ -139,7 +143,7 @@ def prealign(
 ) -> Prealignment:
     """Align the moving brain to the fixed one, or leave it where it is.
 
-    The map maximises the local correlation at 8 and 4 mm. It is taken when it is plausible (a
+    The map maximises the local correlation at 8 and 3 mm. It is taken when it is plausible (a
     rotation, scales and a displacement that heads have) and `helps`.
 
     Args:
@@ -152,7 +156,7 @@ def prealign(
         for channels, mask, grid in ((fixed, fixed_mask, fixed_grid), (moving, moving_mask, moving_grid))
     ]
     transform = search(*pyramid)
-    figures = plausibility(transform, pyramid[0][0])
+    figures = plausibility(transform, pyramid[0][0], pyramid[1][0])
     before = judge(AffineMap(), pyramid[0][-1], pyramid[1][-1])
     after = judge(transform, pyramid[0][-1], pyramid[1][-1])
     chosen = _plausible(figures) and helps(before, after)
