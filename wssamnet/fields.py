@@ -118,7 +118,7 @@ def resample(volume: Volume, grid: Grid, transform: Transform | None = None, *, 
     Returns:
         the image on `grid`; 0 outside `volume`.
     """
-    data = volume.data if order == 0 else np.asarray(volume.data, dtype=np.float32)
+    data = np.ascontiguousarray(volume.data, dtype=np.float32 if order == 1 else None)  # once, not per slab
     out = np.empty(grid.shape, dtype=data.dtype)
     for planes, points in _slabs(grid):
         mapped = points if transform is None else transform(points)

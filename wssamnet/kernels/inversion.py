@@ -5,15 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
+
+from wssamnet.kernels.rows import COMPILE
+from wssamnet.kernels.threads import run_ranges
 
 _SHORTEST_STEP = 1.0 / 64
 
 
-@njit(inline="always", cache=True)
+@njit(inline="always", **COMPILE)
 def _displacement(u: Any, x: float, y: float, z: float, zero: bool) -> Any:  # pragma: no cover - compiled
     nx, ny, nz, _ = u.shape
+    if x != x or y != y or z != z:  # NaN has no index
+        return np.nan, np.nan, np.nan
     if zero and not (-0.5 <= x <= nx - 0.5 and -0.5 <= y <= ny - 0.5 and -0.5 <= z <= nz - 0.5):
         return 0.0, 0.0, 0.0
     x = min(max(x, 0.0), nx - 1.0)
@@ -33,11 +38,20 @@ def _displacement(u: Any, x: float, y: float, z: float, zero: bool) -> Any:  # p
     return first, second, third
 
 
-@njit(parallel=True, cache=True, fastmath=False)
+@njit(**COMPILE)
 def _invert(
-    u: Any, m: Any, targets: Any, zero: bool, iterations: int, tolerance: float, out: Any, residual: Any
+    begin: int,
+    end: int,
+    u: Any,
+    m: Any,
+    targets: Any,
+    zero: bool,
+    iterations: int,
+    tolerance: float,
+    out: Any,
+    residual: Any,
 ) -> None:  # pragma: no cover - compiled
-    for n in prange(targets.shape[0]):
+    for n in range(begin, end):
         y0, y1, y2 = targets[n, 0], targets[n, 1], targets[n, 2]
         # best point so far, its residual (mm), and the point under trial
         b0, b1, b2 = y0, y1, y2
@@ -97,5 +111,6 @@ def invert_points(
     y = np.ascontiguousarray(points, dtype=np.float64)
     x, residual = np.empty_like(y), np.empty(len(y))
     matrix = np.ascontiguousarray(ijk_from_world, dtype=np.float64)
-    _invert(displacement, matrix, y, outside == "zero", iterations, tolerance, x, residual)
+    zero = outside == "zero"
+    run_ranges(_invert, len(y), displacement, matrix, y, zero, iterations, tolerance, x, residual, parts=4, least=512)
     return x, residual

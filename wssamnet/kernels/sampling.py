@@ -5,21 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
+
+from wssamnet.kernels.rows import COMPILE
+from wssamnet.kernels.threads import run_ranges
 
 BORDER, ZERO = 0, 1
 
 
-@njit(parallel=True, cache=True, fastmath=False)
-def _linear(values: Any, points: Any, outside: int, out: Any) -> None:  # pragma: no cover - compiled
+@njit(**COMPILE)
+def _linear(
+    begin: int, end: int, values: Any, points: Any, outside: int, out: Any
+) -> None:  # pragma: no cover - compiled
     nx, ny, nz, channels = values.shape
-    for n in prange(points.shape[0]):
+    for n in range(begin, end):
         x, y, z = points[n, 0], points[n, 1], points[n, 2]
         inside = -0.5 <= x <= nx - 0.5 and -0.5 <= y <= ny - 0.5 and -0.5 <= z <= nz - 0.5
-        if outside == 1 and not inside:
+        if not inside and (outside == 1 or x != x or y != y or z != z):
             for c in range(channels):
-                out[n, c] = 0
+                out[n, c] = 0 if outside == 1 else np.nan
             continue
         x = min(max(x, 0.0), nx - 1.0)
         y = min(max(y, 0.0), ny - 1.0)
@@ -37,13 +42,15 @@ def _linear(values: Any, points: Any, outside: int, out: Any) -> None:  # pragma
             out[n, c] = low * (1 - a) + high * a
 
 
-@njit(parallel=True, cache=True, fastmath=False)
-def _nearest(values: Any, points: Any, outside: int, out: Any) -> None:  # pragma: no cover - compiled
+@njit(**COMPILE)
+def _nearest(
+    begin: int, end: int, values: Any, points: Any, outside: int, out: Any
+) -> None:  # pragma: no cover - compiled
     nx, ny, nz, channels = values.shape
-    for n in prange(points.shape[0]):
+    for n in range(begin, end):
         x, y, z = points[n, 0], points[n, 1], points[n, 2]
         inside = -0.5 <= x <= nx - 0.5 and -0.5 <= y <= ny - 0.5 and -0.5 <= z <= nz - 0.5
-        if outside == 1 and not inside:
+        if not inside and (outside == 1 or x != x or y != y or z != z):
             for c in range(channels):
                 out[n, c] = 0
             continue
@@ -59,7 +66,7 @@ def sample(values: NDArray[Any], points: NDArray[Any], *, order: int = 1, outsid
 
     Args:
         values: (X, Y, Z) or (X, Y, Z, C); linear interpolation of integers is done in float32.
-        points: (N, 3), IJK of `values`.
+        points: (N, 3), IJK of `values`. NaN gives NaN (0 with "zero", or by nearest neighbour).
         order: 1 linear, 0 nearest neighbour (keeps the type of `values`).
         outside: "border" repeats the edge value; "zero" gives 0 beyond half a voxel of the edge.
 
@@ -70,7 +77,9 @@ def sample(values: NDArray[Any], points: NDArray[Any], *, order: int = 1, outsid
     array = values[..., None] if scalar else values
     if order == 1 and array.dtype not in (np.float32, np.float64):
         array = array.astype(np.float32)
+    array = np.ascontiguousarray(array)  # one memory order, one compiled kernel
     out = np.empty((len(points), array.shape[-1]), dtype=array.dtype)
     core = _linear if order == 1 else _nearest
-    core(array, np.ascontiguousarray(points, dtype=np.float64), ZERO if outside == "zero" else BORDER, out)
+    places = np.ascontiguousarray(points, dtype=np.float64)
+    run_ranges(core, len(places), array, places, ZERO if outside == "zero" else BORDER, out, parts=4, least=4096)
     return out[:, 0] if scalar else out

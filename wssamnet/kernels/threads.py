@@ -26,7 +26,7 @@ def thread_count() -> int:
     return int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
 
 
-def run_ranges(kernel: Callable[..., Any], count: int, *arguments: Any, parts: int = 1) -> None:
+def run_ranges(kernel: Callable[..., Any], count: int, *arguments: Any, parts: int = 1, least: int = 1) -> None:
     """Call ``kernel(start, stop, *arguments)`` on ranges that together cover ``range(count)``.
 
     Args:
@@ -34,9 +34,10 @@ def run_ranges(kernel: Callable[..., Any], count: int, *arguments: Any, parts: i
         count: number of planes, or whatever the ranges count.
         arguments: passed on.
         parts: ranges per thread; more even out unequal loads, fewer save work that neighbouring ranges repeat.
+        least: the shortest range worth another thread.
     """
     threads = thread_count()
-    pieces = max(1, min(threads * parts, count))
+    pieces = max(1, min(threads * parts, count // least))
     if threads == 1 or pieces == 1:
         kernel(0, count, *arguments)
         return

@@ -1,0 +1,89 @@
+"""Compile every kernel before it is needed, when the environment or the image is built."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wssamnet.kernels import (
+    greedy,
+    inversion,
+    jacobian,
+    laplacian,
+    lncc,
+    mutual_information,
+    roughness,
+    sampling,
+    smoothing,
+    warping,
+)
+
+
+def compile_all() -> float:
+    """Call every kernel once on a tiny array of each type it supports, which fills numba's cache.
+
+    The cache lies beside the package's files, or in NUMBA_CACHE_DIR; where neither is writable numba uses the
+    user's cache folder.
+
+    Returns:
+        seconds spent.
+    """
+    start = time.perf_counter()
+    volume = np.random.default_rng(0).random((5, 4, 3), dtype=np.float32)
+    mask = volume > 0.3
+    _sampling()
+    _warping()
+    for chosen in (None, mask):
+        lncc.lncc_sum(
+            volume, volume, chosen, window=3, squared=True, epsilon=1e-5, flat=1e-5, gradient=np.empty_like(volume)
+        )
+        line, gradient = volume.ravel(), np.empty(volume.size, np.float32)
+        counted = None if chosen is None else chosen.ravel()
+        mutual_information.mutual_information_of(line, line[::-1].copy(), counted, bins=8, gradients=(None, gradient))
+    kernel = np.array([0.25, 0.5, 0.25]), np.array([1.0, -2.0, 1.0])
+    laplacian.laplacian(volume, [kernel] * 3, np.empty_like(volume))
+    u = np.stack((volume, volume, volume))
+    roughness.roughness(u, np.ones((3, 3), np.float32), absolute=False, gradient=np.empty_like(u))
+    field = np.ascontiguousarray(np.moveaxis(u, 0, -1))
+    smoothing.gaussian(field, 1.0)
+    jacobian.determinant(field, np.eye(3))
+    _greedy(volume, field)
+    return time.perf_counter() - start
+
+
+def _sampling() -> None:
+    """Every type an image or a mask may have, in memory and memory-mapped for reading."""
+    points = np.full((2, 3), 0.5)
+    for dtype in (np.bool_, np.uint8, np.int16, np.int32, np.float32, np.float64):
+        for writable in (True, False):
+            values = np.ones((3, 3, 3), dtype=dtype)
+            values.flags.writeable = writable
+            sampling.sample(values, points, order=0)
+            if dtype in (np.float32, np.float64):
+                sampling.sample(values, points, order=1)
+    u = np.zeros((3, 3, 3, 3), dtype=np.float32)
+    for writable in (True, False):
+        u.flags.writeable = writable
+        inversion.invert_points(u, np.eye(4), points)
+
+
+def _warping() -> None:
+    for dtype in (np.float32, np.float64):
+        image, u = np.ones((1, 3, 3, 3), dtype=dtype), np.zeros((3, 3, 3, 3), dtype=dtype)
+        warping.warp(image, u)
+        warping.gradient_to_displacement(image, u, image)
+        warping.gradient_to_image((3, 3, 3), u, image)
+
+
+def _greedy(volume: NDArray[np.float32], field: NDArray[np.float32]) -> None:
+    greedy.warp(volume, field, np.empty_like(volume))
+    greedy.compose(field, field, 0.5, np.empty_like(field))
+    greedy.add_force(volume, volume, np.zeros_like(field))
+    greedy.adam(field, np.zeros_like(field), np.zeros_like(field), 1, np.empty_like(field), betas=(0.9, 0.99))
+    greedy.longest(field)
+
+
+if __name__ == "__main__":
+    print(f"kernels compiled in {compile_all():.1f} s")
