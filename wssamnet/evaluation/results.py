@@ -49,7 +49,10 @@ class Result:
     def problems(self) -> list[str]:
         """What evaluation found wrong or missing, and what the method itself warned of."""
         warned = self.run.get("warnings") or []
-        return [str(line) for line in (*self.metrics["problems"], *([warned] if isinstance(warned, str) else warned))]
+        lines = [*self.metrics["problems"], *([warned] if isinstance(warned, str) else warned)]
+        if self.run.get("worse_than_start"):
+            lines.append("by the method's own measure the images are less alike than before it")
+        return [str(line) for line in lines]
 
     def figures(self, error: ErrorKind) -> dict[str, float | None]:
         """The numbers of a case (`FIGURES`): mm, shares in [0, 1], seconds; None where not defined."""

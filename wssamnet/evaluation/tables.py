@@ -88,13 +88,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Table 1: `cases` is how many a complete column has; `notes` belong beneath it."""
+    """Table 1: `cases` is how many a complete column has; `notes` and `failures` belong beneath it."""
 
     error: str
     cases: int
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
+    failures: tuple[str, ...]
 
     @classmethod
     def read(cls, path: Path) -> Table:
@@ -109,7 +110,9 @@ class Table:
             rows = tuple(
                 Row(**{**row, "values": tuple(row["values"]), "n": tuple(row["n"])}) for row in content["rows"]
             )
-            return cls(content["error"], content["cases"], columns, rows, tuple(content["notes"]))
+            return cls(
+                content["error"], content["cases"], columns, rows, tuple(content["notes"]), tuple(content["failures"])
+            )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise WssamnetError(f"is not a table: {error}", path, "made by `wssamnet tables`") from None
 
@@ -150,7 +153,18 @@ def table_one(results: Sequence[Result], error: ErrorKind = "euclidean") -> Tabl
         if kind.figure == "seconds" and devices == {"cpu"}:
             label = "Mean CPU time"
         rows.append(Row(kind.key, label, kind.unit, kind.decimals, tuple(values), tuple(counts)))
-    return Table(error, len(cases), tuple(columns), tuple(rows), tuple(_notes(frame, results, methods, error)))
+    notes = tuple(_notes(frame, results, methods, error))
+    return Table(error, len(cases), tuple(columns), tuple(rows), notes, tuple(_failures(frame)))
+
+
+def _failures(frame: pd.DataFrame) -> list[str]:
+    bad = frame[frame["status"] != "ok"]
+    return [
+        f"{method}, {case}: {status} ({problems or 'no reason recorded'})."
+        for method, case, status, problems in zip(
+            bad["method"], bad["case"], bad["status"], bad["problems"], strict=True
+        )
+    ]
 
 
 def _notes(frame: pd.DataFrame, results: Sequence[Result], methods: Sequence[str], error: ErrorKind) -> list[str]:
@@ -158,11 +172,6 @@ def _notes(frame: pd.DataFrame, results: Sequence[Result], methods: Sequence[str
     landmarks = int(frame.groupby("case")["landmarks"].max().fillna(0).sum())
     kind = "Euclidean distance" if error == "euclidean" else "sum of the absolute differences over the axes (l1)"
     notes = [f"AE: {kind}; {cases} cases, {landmarks} landmarks; a figure over fewer cases says over how many (n)."]
-    for method in methods:
-        own = frame[frame["method"] == method]
-        bad = own[own["status"] != "ok"]
-        for case, status, problems in zip(bad["case"], bad["status"], bad["problems"], strict=True):
-            notes.append(f"{method}, {case}: {status} ({problems or 'no reason recorded'}).")
     zero = frame.groupby("case")["zero_initial"].max().fillna(0).sum()
     if zero:
         notes.append(
@@ -243,7 +252,7 @@ def write_tables(evaluations: Sequence[Path], out: Path, error: str = "euclidean
     body = [(row.heading, cells(table, row)) for row in table.rows]
     for name, render in (("table1.md", markdown), ("table1.tex", latex)):
         with written_atomically(out / name) as temporary:
-            temporary.write_text(render(headings, body, table.notes), encoding="utf-8")
+            temporary.write_text(render(headings, body, (*table.notes, *table.failures)), encoding="utf-8")
     write_json(out / "table1.json", asdict(table))
     return out
 

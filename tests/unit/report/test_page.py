@@ -1,0 +1,139 @@
+"""The page: complete, self-contained, well-formed, and the same every time."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from wssamnet.errors import WssamnetError
+from wssamnet.report import write_report
+
+_VOID = {"meta", "link", "input", "br", "img", "hr"}
+
+
+class _Page(HTMLParser):
+    """Collects what a browser would act on, and whether every element is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.references: list[str] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in _VOID:
+            self.open.append(tag)
+        self._attributes(attrs)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._attributes(attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    def _attributes(self, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(str(value))
+            if name in ("src", "href", "xlink:href"):
+                self.references.append(str(value))
+
+
+def _write(finished: Any, out: Path, **options: Any) -> str:
+    path = write_report(finished.tables, [finished.evaluation], finished.models, out, title="A <run>", **options)
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def page(finished: Any) -> tuple[str, _Page]:
+    """The page as text, and parsed."""
+    text = _write(finished, finished.root / "report.html")
+    parsed = _Page()
+    parsed.feed(text)
+    parsed.close()
+    return text, parsed
+
+
+def test_nothing_is_fetched(page: tuple[str, _Page]) -> None:
+    text, parsed = page
+    assert len(parsed.references) > 50
+    assert all(reference.startswith(("data:", "#")) for reference in parsed.references)
+    assert not re.search(r"url\((?!#)|@import|<script|<iframe|<object", text)
+    namespaces = ("http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink")
+    assert set(re.findall(r"https?://[^\s\"'<>]+", text)) <= set(namespaces)
+
+
+def test_every_reference_has_its_one_target(page: tuple[str, _Page]) -> None:
+    text, parsed = page
+    assert parsed.open == []
+    assert len(parsed.ids) == len(set(parsed.ids))
+    wanted = {reference[1:] for reference in parsed.references if reference.startswith("#")}
+    wanted |= set(re.findall(r"url\(#([^)]+)\)", text)) | set(re.findall(r'for="([^"]+)"', text))
+    assert wanted <= set(parsed.ids)
+
+
+def test_all_methods_and_cases_are_there(page: tuple[str, _Page]) -> None:
+    text, parsed = page
+    words = "\n".join(parsed.text)
+    for name in ("identity", "ants", "mine & co", "007", "NA", "c<&>", "A <run>", "WSSAMNet", "8.37"):
+        assert name in words
+    assert "<run>" not in text
+    # fixed and moving once a plane, and warped and deformation for each of five registrations but identity
+    assert text.count("data:image/webp") == 3 * 3 * 2 + 5 * 3 * 2
+    for part in ("table1.csv", "statistics.csv", "registration (one)", "registration (two)", "t1ce, t2", "python"):
+        assert part in words
+
+
+def test_failures_come_first(page: tuple[str, _Page]) -> None:
+    text, _ = page
+    assert (
+        0 < text.index("no evaluation of this case") < text.index("the method lost landmarks 7") < text.index("<main>")
+    )
+    assert text.count("mine &amp; co, NA") == 1
+    assert re.search(r"<small>n=2</small>", text)
+
+
+def test_it_is_small_and_the_same_every_time(page: tuple[str, _Page], finished: Any, tmp_path: Path) -> None:
+    text, _ = page
+    assert len(text) < 400_000 + 3 * 300_000
+    assert _write(finished, tmp_path / "again.html") == text
+
+
+def test_figures_are_written_beside_it(finished: Any, tmp_path: Path) -> None:
+    _write(finished, tmp_path / "report.html", figures=tmp_path / "figures")
+    names = {path.name for path in (tmp_path / "figures").iterdir()}
+    stems = ("error_by_case", "cumulative_error", "robustness_by_case", "training_0", "training_1")
+    scatter = ("error_against_initial_ants", "error_against_initial_mine___co")
+    assert names == {f"{stem}.{kind}" for stem in (*stems, *scatter) for kind in ("pdf", "svg")}
+    assert (tmp_path / "figures" / "error_by_case.pdf").read_bytes().startswith(b"%PDF")
+    assert all(path.stat().st_size > 2000 for path in (tmp_path / "figures").iterdir())
+
+
+def test_without_models_and_pictures(finished: Any, tmp_path: Path) -> None:
+    evaluation = tmp_path / "evaluation"
+    shutil.copytree(finished.evaluation, evaluation)
+    for path in evaluation.glob("*/*/planes.npz"):
+        path.unlink()
+    text = write_report(finished.tables, [evaluation], [], tmp_path / "r.html").read_text(encoding="utf-8")
+    assert 'id="training"' not in text
+    assert "data:image/webp" not in text
+    assert "mine &amp; co" in text
+
+
+def test_tables_of_another_run_are_refused(finished: Any, tmp_path: Path) -> None:
+    with pytest.raises(WssamnetError, match="are not the tables of these evaluations"):
+        write_report(finished.tables, [finished.evaluation / "ants" / "007"], [], tmp_path / "r.html")
+    with pytest.raises(WssamnetError, match="is not a table"):
+        write_report(tmp_path, [finished.evaluation], [], tmp_path / "r.html")
+    with pytest.raises(WssamnetError, match="holds no record of a training"):
+        write_report(finished.tables, [finished.evaluation], [tmp_path], tmp_path / "r.html")
+    assert list(tmp_path.iterdir()) == []

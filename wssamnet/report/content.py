@@ -1,0 +1,221 @@
+"""What the page says, gathered from the tables, the evaluations and the models."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from wssamnet.errors import WssamnetError
+from wssamnet.evaluation.results import Result
+from wssamnet.evaluation.tables import BEFORE, Table, cell_text
+
+_DOWNLOAD_LIMIT = 1_000_000  # bytes; a larger table stays beside the report
+_TEXT = ("method", "case", "against", "metric", "status", "error", "device", "prealigned_by", "problems")
+_BEST_LOW = ("median_median", "mean_median", "median_mean", "mean_mean")
+_BEST_HIGH = ("mean_robustness", "median_robustness")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of Table 1: its text, n where not every case is behind it, and whether it is the best."""
+
+    text: str
+    n: int | None = None
+    best: bool = False
+    reference: bool = False
+
+
+@dataclass(frozen=True)
+class Model:
+    """One trained network.
+
+    Args:
+        name: its stage, with the folder's name where two are of one stage.
+        record: ``training.json``.
+        settings: ``settings.json``'s settings.
+        losses: ``losses.csv``.
+    """
+
+    name: str
+    record: dict[str, Any]
+    settings: dict[str, Any]
+    losses: pd.DataFrame | None
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A table of `evaluation.tables`, text columns as text.
+
+    Raises:
+        WssamnetError: it is missing or no table.
+    """
+    try:
+        # all as text first: a case may be called NA, or 007
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        for column in frame.columns.difference(list(_TEXT)):
+            frame[column] = pd.to_numeric(frame[column])
+    except (OSError, ValueError) as error:
+        raise WssamnetError(f"cannot be read: {error}", path, "a folder made by `wssamnet tables`") from None
+    return frame
+
+
+def table_rows(table: Table) -> list[tuple[str, str, list[Cell]]]:
+    """Label, unit and cells of each row of Table 1; among our methods the best is marked."""
+    rows = []
+    for row in table.rows:
+        ours = [
+            value
+            for column, value in zip(table.columns, row.values, strict=True)
+            if not column.reference and column.name != BEFORE and value is not None
+        ]
+        best = None
+        if len(ours) > 1 and row.key in _BEST_LOW + _BEST_HIGH:
+            best = round(min(ours) if row.key in _BEST_LOW else max(ours), row.decimals)
+        cells = []
+        for column, value, n in zip(table.columns, row.values, row.n, strict=True):
+            decimals = min(row.decimals, 2) if column.reference else row.decimals
+            own = not column.reference and column.name != BEFORE
+            cells.append(
+                Cell(
+                    cell_text(value, None if value is not None else n, decimals, table.cases),
+                    n if value is not None and n not in (None, table.cases) else None,
+                    own and value is not None and best is not None and round(value, row.decimals) == best,
+                    column.reference,
+                )
+            )
+        rows.append((row.label, row.unit, cells))
+    return rows
+
+
+def problem_lines(cases: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """(method and case, what, status) of everything that failed, is missing or was warned of; failures first."""
+    noted = cases[(cases["status"] != "ok") | (cases["problems"] != "")]
+    lines = []
+    for method, case, status, problems in zip(
+        noted["method"], noted["case"], noted["status"], noted["problems"], strict=True
+    ):
+        lines.append(
+            (f"{method}, {case}", problems or "some figures are missing", "warning" if status == "ok" else str(status))
+        )
+    order = {"missing": 0, "incomplete": 1, "warning": 2}
+    return sorted(lines, key=lambda line: (order.get(line[2], 0), line[0]))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise WssamnetError(f"is damaged: {error}", path, "train again") from None
+
+
+def read_models(folders: Sequence[Path]) -> list[Model]:
+    """The trained networks, in the order given.
+
+    Raises:
+        WssamnetError: a folder holds neither ``training.json`` nor ``losses.csv``, or they are damaged.
+    """
+    models = []
+    for folder in map(Path, folders):
+        record, settings = _read_json(folder / "training.json"), _read_json(folder / "settings.json")
+        losses = None
+        if (folder / "losses.csv").is_file():
+            losses = read_table(folder / "losses.csv")
+            if "step" not in losses:
+                raise WssamnetError("has no column 'step'", folder / "losses.csv", "losses.csv of a training")
+        if not record and losses is None:
+            raise WssamnetError("holds no record of a training", folder, "a folder of a `wssamnet train-…` verb")
+        stage = str(record.get("stage") or folder.name)
+        models.append((stage, folder.name, Model(stage, record, dict(settings.get("settings") or settings), losses)))
+    stages = [stage for stage, _, _ in models]
+    return [
+        Model(stage if stages.count(stage) == 1 else f"{stage} ({name})", model.record, model.settings, model.losses)
+        for stage, name, model in models
+    ]
+
+
+def method_rows(results: Sequence[Result], cases: pd.DataFrame, methods: Sequence[str]) -> list[dict[str, Any]]:
+    """One row a method: regularity over cases, seconds by part, device, threads, preset."""
+    rows = []
+    for method in methods:
+        own = [result for result in results if result.method == method]
+        table = cases[cases["method"] == method]
+        parts: dict[str, float] = {}
+        for part in ("start_up", "load", "register", "write"):
+            seconds = [(result.run.get("seconds") or {}).get(part) for result in own]
+            known = [float(value) for value in seconds if value is not None]
+            if known:
+                parts[part] = sum(known) / len(known)
+        smallest = [
+            float(result.metrics["regularity"]["smallest"]) for result in own if result.metrics.get("regularity")
+        ]
+        rows.append(
+            {
+                "method": method,
+                "n": len(own),
+                "folding_mean": table["folding"].mean(),
+                "folding_max": table["folding"].max(),
+                "sd": table["sd_log_jacobian"].mean(),
+                "smallest": min(smallest) if smallest else None,
+                "seconds": parts,
+                "slowest": table["seconds"].max(),
+                "device": _distinct(own, "device"),
+                "threads": _distinct(own, "threads"),
+                "seed": _distinct(own, "seed"),
+                "preset": _distinct(own, "preset"),
+                "prealigned_by": _distinct(own, "prealigned_by"),
+            }
+        )
+    return rows
+
+
+def _distinct(results: Sequence[Result], name: str) -> str:
+    values = sorted({str(result.run[name]) for result in results if result.run.get(name) is not None})
+    return ", ".join(values)
+
+
+def versions(results: Sequence[Result], models: Sequence[Model]) -> list[tuple[str, str]]:
+    """Every package that a record names, with its version or versions."""
+    found: dict[str, set[str]] = {}
+    for record in (*(result.run for result in results), *(model.record for model in models)):
+        for package, version in (record.get("versions") or {}).items():
+            found.setdefault(str(package), set()).add(str(version))
+    return [(package, ", ".join(sorted(found[package]))) for package in sorted(found)]
+
+
+def differing_settings(models: Sequence[Model]) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """All settings: names of the distinct sets, and one row a setting with its value in each set.
+
+    Models that were trained with the same settings share a column.
+    """
+    sets: dict[str, tuple[list[str], dict[str, Any]]] = {}
+    for model in models:
+        if model.settings:
+            key = json.dumps(model.settings, sort_keys=True)
+            sets.setdefault(key, ([], model.settings))[0].append(model.name)
+    names = [", ".join(of) for of, _ in sets.values()]
+    every = sorted({name for _, values in sets.values() for name in values})
+    rows = [(name, [_plain(values.get(name)) for _, values in sets.values()]) for name in every]
+    return names, rows
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return "–" if value is None else str(value)
+
+
+def downloads(tables: Path) -> list[tuple[str, str]]:
+    """(name, data URI) of each table small enough to travel in the page."""
+    found = []
+    for path in sorted(tables.iterdir()):
+        if path.suffix in (".csv", ".md", ".tex") and path.stat().st_size <= _DOWNLOAD_LIMIT:
+            content = base64.b64encode(path.read_bytes()).decode("ascii")
+            found.append((path.name, f"data:text/plain;base64,{content}"))
+    return found
