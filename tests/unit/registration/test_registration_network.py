@@ -1,0 +1,111 @@
+"""The learned registrars: a voxel field becomes mm, composed with the pre-alignment, both ways."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import map_coordinates
+from scipy.spatial.transform import Rotation
+from wssamnet.errors import ModelError
+from wssamnet.fields import AffineMap
+from wssamnet.files import write_json
+from wssamnet.geometry import Frame, Grid
+from wssamnet.models.persistence import build_model, save_model
+from wssamnet.models.predict import predict
+from wssamnet.preprocessing.prepared import PreparedCase, load_prepared
+from wssamnet.registration.methods import make_registrar
+from wssamnet.registration.network import registration_from_voxels
+from wssamnet.registration.protocol import run
+from wssamnet.settings import Settings
+
+SHAPE = (18, 16, 17)
+Make = Callable[..., PreparedCase]
+
+
+@pytest.fixture
+def oblique_case(make_prepared: Make) -> PreparedCase:
+    case = make_prepared(shape=SHAPE)
+    affine, start = np.eye(4), np.eye(4)
+    affine[:3, :3] = Rotation.from_euler("xyz", [20, -35, 100], degrees=True).as_matrix() @ np.diag([3.1, -2.7, 4.3])
+    affine[:3, 3] = (11.5, -40.25, 3)
+    start[:3, :3] = Rotation.from_euler("xyz", [4, -3, 2], degrees=True).as_matrix() * 1.05
+    start[:3, 3] = (3, -5, 2)
+    record = {**case.record, "grid": Grid(SHAPE, affine).to_dict(), "prealignment": start.tolist()}
+    write_json(case.folder / "prepared.json", record)
+    return load_prepared(case.folder)
+
+
+def _trained(folder: Path, kind: Any, channels: int = 1, **values: Any) -> Any:
+    """A model with a field that is not zero."""
+    torch.manual_seed(0)
+    settings = Settings(**values)
+    model = build_model(kind, settings, channels)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    save_model(folder, model, kind=kind, settings=settings, channels=channels)
+    return model.eval()
+
+
+def test_voxels_become_mm_before_the_prealignment(oblique_case: PreparedCase) -> None:
+    ijk = np.stack(np.meshgrid(*[np.arange(n) for n in SHAPE], indexing="ij"), axis=-1)
+    u = np.stack([np.sin(ijk[..., axis - 1] / 4) for axis in range(3)], axis=-1).astype(np.float32)
+    result = registration_from_voxels(oblique_case, u, {"a": 1})
+    voxel = np.array([[3, 4, 5], [9, 2, 11], [15, 8, 2]])
+    moved = voxel + np.stack([map_coordinates(u[..., c], voxel.T.astype(float), order=1) for c in range(3)], axis=-1)
+    grid = oblique_case.grid
+    expected = oblique_case.prealignment(grid.convert(moved, Frame.IJK, Frame.LPS))
+    points = grid.convert(voxel, Frame.IJK, Frame.LPS)
+    np.testing.assert_allclose(result.pull_back(points), expected, atol=1e-4)
+    np.testing.assert_allclose(result.push_forward(expected), points, atol=5e-3)
+    assert result.record == {"a": 1}
+
+
+def test_a_field_that_is_not_finite(oblique_case: PreparedCase) -> None:
+    u = np.full((*SHAPE, 3), np.inf, np.float32)
+    with pytest.raises(ModelError, match="case_a: the network gave a displacement that is not finite"):
+        registration_from_voxels(oblique_case, u, {})
+
+
+@pytest.mark.parametrize("kind", ["wssamnet", "voxelmorph"])
+def test_a_trained_model_registers(kind: str, oblique_case: PreparedCase, tmp_path: Path) -> None:
+    model = _trained(tmp_path / "model", kind, seed=11)
+    registrar = make_registrar(kind, Settings(), model=tmp_path / "model")
+    folder = run(registrar, oblique_case, tmp_path / "out")
+    assert folder.parent.name == kind
+
+    u = predict(model, oblique_case.array("fixed"), oblique_case.array("moving"))
+    assert np.abs(u).max() > 1e-3
+    points = oblique_case.grid.convert([[3, 4, 5], [9, 2, 11]], Frame.IJK, Frame.LPS)
+    step = oblique_case.grid.vectors(u[[3, 9], [4, 2], [5, 11]], Frame.IJK, Frame.LPS)
+    result = registrar.register(oblique_case)
+    # the model may have been moved to a GPU
+    np.testing.assert_allclose(result.pull_back(points), oblique_case.prealignment(points + step), atol=1e-2)
+    assert isinstance(oblique_case.prealignment, AffineMap)
+
+    record = json.loads((folder / "run.json").read_text())
+    assert record["model"]["kind"] == kind
+    assert record["model"]["preset"] == "paper"
+    assert record["model"]["seed"] == 11
+    assert len(record["model"]["sha256"]) == 64
+    assert record["device"] == ("cuda:0" if torch.cuda.is_available() else "cpu")
+    assert record["landmark_round_trip"]["not_inverted"] == 0
+
+
+def test_other_modalities_than_it_was_trained_on(oblique_case: PreparedCase, tmp_path: Path) -> None:
+    _trained(tmp_path / "model", "wssamnet", channels=2, modalities=("t1ce", "t2"))
+    registrar = make_registrar("wssamnet", Settings(), model=tmp_path / "model")
+    with pytest.raises(ModelError, match="case_a: is prepared with t1ce, the model was trained on t1ce, t2"):
+        registrar.register(oblique_case)
+
+
+def test_a_model_of_another_kind(tmp_path: Path) -> None:
+    _trained(tmp_path / "model", "voxelmorph")
+    with pytest.raises(ModelError, match="holds a voxelmorph model"):
+        make_registrar("wssamnet", Settings(), model=tmp_path / "model")
