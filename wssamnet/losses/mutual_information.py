@@ -90,8 +90,8 @@ def mutual_information_reference(fixed: Tensor, moving: Tensor, bins: int, mask:
 
 def _mi(a: Tensor, b: Tensor, bins: int) -> Tensor:
     """MI of two lists of intensities."""
-    if len(a) == 0:
-        return a.sum() + b.sum()  # 0, and still part of the graph
+    if len(a) == 0 or bool(a.min() == a.max()) or bool(b.min() == b.max()):
+        return a[:0].sum() + b[:0].sum()  # 0, and still part of the graph
     low_a, part_a = _share(a, bins)
     low_b, part_b = _share(b, bins)
     joint = a.new_zeros(bins * bins)
