@@ -19,7 +19,7 @@ _LEVELS_MM = (8.0, 3.0)
 _ROTATION_DEG = 25.0
 _SCALES = (0.85, 1.18)
 _DISPLACEMENT_MM = 30.0
-_CLOSES = 0.04  # share of 1 - lncc
+_CLOSES = 0.075  # share of 1 - lncc
 _MI_NOISE = 0.02  # share of the mutual information
 _EDGE_NOISE = 0.01  # correlation
 
