@@ -111,13 +111,13 @@ def _on(grid: Grid, volume: Volume, path: Path) -> Volume:
     return volume
 
 
-def _read_run(path: Path, problems: list[str]) -> dict[str, Any]:
+def _read_record(path: Path, lost: str, problems: list[str]) -> dict[str, Any]:
+    """A JSON record; a missing or damaged one is a problem, since `lost` is then unknown."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
-        problems.append("run.json cannot be read: time, device and versions are unknown")
+        problems.append(f"{path.name} cannot be read: {lost} unknown")
         return {}
-    return dict(record)
 
 
 def evaluate_case(registration: Path, prepared: Path, case: Case, out: Path) -> Path:
@@ -144,7 +144,7 @@ def evaluate_case(registration: Path, prepared: Path, case: Case, out: Path) -> 
     if not registration.is_dir():
         raise WssamnetError("there is no such registration folder", registration, "made by `wssamnet register`")
     problems: list[str] = []
-    run = _read_run(registration / "run.json", problems)
+    run = _read_record(registration / "run.json", "time, device and versions are", problems)
     method = str(run.get("method") or registration.resolve().parent.name)
     if str(run.get("case") or case.id) != case.id:
         raise WssamnetError(f"holds case {run['case']}, not {case.id}", registration, "the matching case file")
@@ -168,6 +168,7 @@ def evaluate_case(registration: Path, prepared: Path, case: Case, out: Path) -> 
     except (ImageError, GeometryError) as error:
         problems.append(f"{Path(error.where).name}: {error.what}" if error.where else error.what)
 
+    preparation = _read_record(prepared / "prepared.json", "the time of the pre-alignment is", problems)
     metrics = {
         "method": method,
         "case": case.id,
@@ -175,6 +176,7 @@ def evaluate_case(registration: Path, prepared: Path, case: Case, out: Path) -> 
         "errors": None if marks is None else _errors(marks),
         "regularity": None if regular is None else asdict(regular),
         "problems": problems,
+        "preparation": {name: preparation.get(name) for name in ("prealigned_by", "seconds")},
         "run": run,
     }
     target = Path(out) / method / case.id

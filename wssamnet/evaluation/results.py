@@ -52,6 +52,12 @@ class Result:
         lines = [*self.metrics["problems"], *([warned] if isinstance(warned, str) else warned)]
         if self.run.get("worse_than_start"):
             lines.append("by the method's own measure the images are less alike than before it")
+        trip = self.run.get("landmark_round_trip") or {}
+        if trip.get("not_inverted"):
+            lines.append(
+                f"at {trip['not_inverted']} landmarks the two directions do not undo each other, "
+                f"by up to {trip.get('max_mm', float('nan')):.2f} mm"
+            )
         return [str(line) for line in lines]
 
     def figures(self, error: ErrorKind) -> dict[str, float | None]:
@@ -71,6 +77,12 @@ class Result:
             "seconds": (self.run.get("seconds") or {}).get("register"),
         }
         return {name: None if value is None else float(value) for name, value in found.items()}
+
+    @property
+    def prealign_seconds(self) -> float | None:
+        """Seconds of the affine start, which all methods share and which their own time leaves out."""
+        seconds = ((self.metrics.get("preparation") or {}).get("seconds") or {}).get("prealign")
+        return None if seconds is None else float(seconds)
 
     def zero_initial(self, error: ErrorKind) -> int:
         """Landmarks without any error before registration; they can never improve."""
@@ -134,7 +146,7 @@ def per_case(results: Sequence[Result], error: ErrorKind) -> pd.DataFrame:
     """One row a method and case; a case that a method lacks has a row too, empty, ``status`` missing.
 
     Columns: method, case, status (ok, incomplete, missing), error, landmarks, zero_initial, `FIGURES`,
-    device, threads, prealigned_by, problems.
+    prealign_seconds, device, threads, prealigned_by, problems.
     """
     known = {(result.method, result.case): result for result in results}
     # the state before registration belongs to the case: it is known even where the method is missing
@@ -147,7 +159,9 @@ def per_case(results: Sequence[Result], error: ErrorKind) -> pd.DataFrame:
     for method in methods_of(results):
         for case in cases_of(results):
             row: dict[str, Any] = {"method": method, "case": case, "status": "missing", "error": error}
-            row |= dict.fromkeys(("landmarks", "zero_initial", *FIGURES, "device", "threads", "prealigned_by"))
+            row |= dict.fromkeys(
+                ("landmarks", "zero_initial", *FIGURES, "prealign_seconds", "device", "threads", "prealigned_by")
+            )
             row |= initial.get(case, {}) | {"problems": "no evaluation of this case"}
             own = known.get((method, case))
             if own is not None:
@@ -159,12 +173,14 @@ def per_case(results: Sequence[Result], error: ErrorKind) -> pd.DataFrame:
                     "status": "ok" if complete else "incomplete",
                     "landmarks": own.metrics.get("landmarks"),
                     "zero_initial": own.zero_initial(error) if judged else None,
+                    "prealign_seconds": own.prealign_seconds,
                     "problems": "; ".join(own.problems),
                 }
                 row |= {name: own.run.get(name) for name in ("device", "threads", "prealigned_by")}
             rows.append(row)
     frame = pd.DataFrame(rows)
-    frame[list(FIGURES)] = frame[list(FIGURES)].astype(float)
+    numbers = [*FIGURES, "prealign_seconds"]
+    frame[numbers] = frame[numbers].astype(float)
     frame[["landmarks", "zero_initial"]] = frame[["landmarks", "zero_initial"]].astype("Int64")
     return frame
 

@@ -181,6 +181,12 @@ def _notes(frame: pd.DataFrame, results: Sequence[Result], methods: Sequence[str
     alike = len(set(machines.values())) == 1
     where = f"all on {machines[methods[0]]}" if alike else "; ".join(f"{m} on {machines[m]}" for m in methods)
     notes.append(f"Time: registration alone, without start-up, reading and writing; {where}.")
+    start = frame.groupby("case")["prealign_seconds"].max().dropna()
+    if len(start):
+        notes.append(
+            "The affine start from preprocessing, shared by all methods, is not in their time: "
+            f"{start.mean():.2f} s a case."
+        )
     notes.append("Folding: det J <= 0; both figures of det J inside the brain of the fixed scan.")
     notes.append(
         f"Columns marked ({PAPER_NOTE}): the paper's own Table 1, other data and machines, for reference; "

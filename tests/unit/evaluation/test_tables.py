@@ -40,6 +40,7 @@ def _evaluation(root: Path, method: str, case: str, final: list[float] | None, *
         "errors": {"euclidean": kind, "l1": double},
         "regularity": {"folding": 0.01, "sd_log_jacobian": 0.1, "smallest": 0, "largest": 2, "voxels": 100},
         "problems": [] if final is not None else ["no warped landmarks"],
+        "preparation": {"prealigned_by": "affine", "seconds": {"prealign": 1.5}},
         "run": {"seconds": {"register": 30.0}, "device": "cpu", "threads": 2},
     }
     folder = root / method / case
@@ -123,6 +124,24 @@ def test_missing_and_failed_cases_are_shown(evaluations: list[Path], tmp_path: P
     assert "2.00 (n=1)" in text
     assert "- ants, b: incomplete (no warped landmarks)." in text
     assert "- mine, b: missing (no evaluation of this case)." in text
+
+
+def test_what_the_method_itself_records_is_a_warning(tmp_path: Path) -> None:
+    run = {"warnings": ["slow"], "worse_than_start": True, "landmark_round_trip": {"not_inverted": 2, "max_mm": 1.25}}
+    _evaluation(tmp_path / "e", "ants", "a", [1, 2, 3], run=run)
+    row = pd.read_csv(write_tables([tmp_path / "e"], tmp_path / "tables") / "per_case.csv").iloc[0]
+    assert row["status"] == "ok"
+    assert row["problems"].split("; ") == [
+        "slow",
+        "by the method's own measure the images are less alike than before it",
+        "at 2 landmarks the two directions do not undo each other, by up to 1.25 mm",
+    ]
+
+
+def test_the_time_of_the_affine_start_is_told_apart(evaluations: list[Path], tmp_path: Path) -> None:
+    out = write_tables(evaluations, tmp_path / "tables")
+    assert "is not in their time: 1.50 s a case." in (out / "table1.md").read_text()
+    assert pd.read_csv(out / "per_case.csv")["prealign_seconds"].dropna().unique().tolist() == [1.5]
 
 
 def test_a_method_without_any_figure_stays_in_the_table(tmp_path: Path) -> None:

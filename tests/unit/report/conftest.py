@@ -78,6 +78,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
         write_image(prepared / "fixed.nii.gz", Volume(data, grid))
         write_image(prepared / "moving.nii.gz", Volume(np.roll(data, 1, axis=0), grid))
         write_image(prepared / "fixed_brain.nii.gz", Volume(mask.astype(np.uint8), grid))
+        (prepared / "prepared.json").write_text(json.dumps({"id": name, "seconds": {"prealign": 2.5}}))
         inside = np.argwhere(mask)
         chosen = grid.convert(inside[rng.choice(len(inside), 7, replace=False)], Frame.IJK, Frame.LPS)
         ids = tuple(range(1, 8))
