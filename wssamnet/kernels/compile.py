@@ -54,9 +54,9 @@ def compile_all() -> float:
 
 
 def _sampling() -> None:
-    """Every type an image or a mask may have, in memory and memory-mapped for reading."""
+    """Every width of an image's or a mask's type, in memory and memory-mapped for reading."""
     points = np.full((2, 3), 0.5)
-    for dtype in (np.bool_, np.uint8, np.int16, np.int32, np.float32, np.float64):
+    for dtype in (np.uint8, np.uint16, np.float32, np.float64):
         for writable in (True, False):
             values = np.ones((3, 3, 3), dtype=dtype)
             values.flags.writeable = writable

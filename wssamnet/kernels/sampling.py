@@ -79,7 +79,10 @@ def sample(values: NDArray[Any], points: NDArray[Any], *, order: int = 1, outsid
         array = array.astype(np.float32)
     array = np.ascontiguousarray(array)  # one memory order, one compiled kernel
     out = np.empty((len(points), array.shape[-1]), dtype=array.dtype)
+    source, target = array, out
+    if order == 0:  # copying needs no meaning, only the width: one compiled kernel for all types of a width
+        source, target = (part.view(f"u{array.dtype.itemsize}") for part in (array, out))
     core = _linear if order == 1 else _nearest
     places = np.ascontiguousarray(points, dtype=np.float64)
-    run_ranges(core, len(places), array, places, ZERO if outside == "zero" else BORDER, out, parts=4, least=4096)
+    run_ranges(core, len(places), source, places, ZERO if outside == "zero" else BORDER, target, parts=4, least=4096)
     return out[:, 0] if scalar else out

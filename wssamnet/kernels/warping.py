@@ -15,28 +15,28 @@ Floats = NDArray[np.float32] | NDArray[np.float64]
 Outside = Literal["zero", "border"]
 
 
-_FAR = 1e6  # voxels; longer displacements, infinite ones and NaN count as this one, which no index overflows
+_FAR = 1e6  # voxels; longer displacements, infinite ones and NaN read nothing, or the first border voxel
 
 
 @njit(inline="always", **COMPILE)
-def _cell(start: int, step: Any, size: int, border: bool) -> Any:  # pragma: no cover - compiled
+def _cell(start: int, step: Any, size: int, border: bool, zero: Any) -> Any:  # pragma: no cover - compiled
     """Lower corner, part of the upper corner, and whether the position moves with the displacement.
 
     Only the displacement is split, so that none of its digits is lost by adding a large index. The corner lies in
-    -1..size - 1 where any of its neighbours counts, else at -2, where none does.
+    -1..size - 1 where any of its neighbours counts, else at -2, where none does. `zero` has the type of `step`.
     """
     if not (abs(step) < _FAR):
-        step = step * 0 - _FAR if step == step else step - step - _FAR
+        return (0 if border else -2), zero, False
     whole = np.floor(step)
     low, part, free = start + int(whole), step - whole, True
     if border:
         if low < 0:
-            low, part, free = 0, part * 0, False
+            low, part, free = 0, zero, False
         elif low >= size - 1:
             free = low == size - 1 and part == 0
-            low, part = size - 1, part * 0
+            low, part = size - 1, zero
     elif low < -1 or low >= size:
-        low, part, free = -2, part * 0, False
+        low, part, free = -2, zero, False
     return low, part, free
 
 
@@ -47,7 +47,7 @@ def _value(image: Any, c: int, i: int, j: int, k: int, border: bool) -> Any:  # 
         return image[c, min(i, nx - 1), min(j, ny - 1), min(k, nz - 1)]
     if 0 <= i < nx and 0 <= j < ny and 0 <= k < nz:
         return image[c, i, j, k]
-    return image[0, 0, 0, 0] * 0
+    return image.dtype.type(0)
 
 
 @njit(**COMPILE)
@@ -86,12 +86,13 @@ def _corners(image: Any, c: int, i: int, j: int, k: int, border: bool) -> Any:  
 @njit(**COMPILE)
 def _warp(begin: int, end: int, image: Any, u: Any, border: bool, out: Any) -> None:  # pragma: no cover - compiled
     channels, nx, ny, nz = image.shape
+    zero = u.dtype.type(0)
     for x in range(begin, end):
         for y in range(out.shape[2]):
             for z in range(out.shape[3]):
-                i, a, _ = _cell(x, u[0, x, y, z], nx, border)
-                j, b, _ = _cell(y, u[1, x, y, z], ny, border)
-                k, d, _ = _cell(z, u[2, x, y, z], nz, border)
+                i, a, _ = _cell(x, u[0, x, y, z], nx, border, zero)
+                j, b, _ = _cell(y, u[1, x, y, z], ny, border, zero)
+                k, d, _ = _cell(z, u[2, x, y, z], nz, border, zero)
                 for c in range(channels):
                     v0, v1, v2, v3, v4, v5, v6, v7 = _corners(image, c, i, j, k, border)
                     f0, f1, f2, f3 = v0 + d * (v1 - v0), v2 + d * (v3 - v2), v4 + d * (v5 - v4), v6 + d * (v7 - v6)
@@ -104,14 +105,14 @@ def _to_displacement(
     begin: int, end: int, image: Any, u: Any, upstream: Any, border: bool, out: Any
 ) -> None:  # pragma: no cover - compiled
     channels, nx, ny, nz = image.shape
+    zero = u.dtype.type(0)
     for x in range(begin, end):
         for y in range(out.shape[2]):
             for z in range(out.shape[3]):
-                i, a, free_x = _cell(x, u[0, x, y, z], nx, border)
-                j, b, free_y = _cell(y, u[1, x, y, z], ny, border)
-                k, d, free_z = _cell(z, u[2, x, y, z], nz, border)
-                sum_x = a * 0
-                sum_y, sum_z = sum_x, sum_x
+                i, a, free_x = _cell(x, u[0, x, y, z], nx, border, zero)
+                j, b, free_y = _cell(y, u[1, x, y, z], ny, border, zero)
+                k, d, free_z = _cell(z, u[2, x, y, z], nz, border, zero)
+                sum_x, sum_y, sum_z = zero, zero, zero
                 for c in range(channels):
                     g = upstream[c, x, y, z]
                     if g == 0:
@@ -124,19 +125,20 @@ def _to_displacement(
                     sum_x += g * ((f2 + b * h1) - (f0 + b * h0))
                     sum_y += g * (h0 + a * (h1 - h0))
                     sum_z += g * (e4 + a * (e5 - e4))
-                out[0, x, y, z] = sum_x if free_x else sum_x * 0
-                out[1, x, y, z] = sum_y if free_y else sum_y * 0
-                out[2, x, y, z] = sum_z if free_z else sum_z * 0
+                out[0, x, y, z] = sum_x if free_x else zero
+                out[1, x, y, z] = sum_y if free_y else zero
+                out[2, x, y, z] = sum_z if free_z else zero
 
 
 @njit(**COMPILE)
 def _reach(begin: int, end: int, u: Any, border: bool, size: int, reach: Any) -> None:  # pragma: no cover - compiled
     """First and last image plane that each plane of the result reads, into reach (X, 2)."""
+    zero = u.dtype.type(0)
     for x in range(begin, end):
         first, last = size, -2
         for y in range(u.shape[2]):
             for z in range(u.shape[3]):
-                low, _, _ = _cell(x, u[0, x, y, z], size, border)
+                low, _, _ = _cell(x, u[0, x, y, z], size, border, zero)
                 first, last = min(first, low), max(last, low + 1)
         reach[x, 0], reach[x, 1] = first, last
 
@@ -147,17 +149,18 @@ def _to_image(
 ) -> None:  # pragma: no cover - compiled
     """Planes begin..end of the image's gradient; each range looks for the voxels that read from it."""
     channels, nx, ny, nz = out.shape
-    out[:, begin:end] = 0
+    zero = u.dtype.type(0)
+    out[:, begin:end] = zero
     for x in range(u.shape[1]):
         if reach[x, 1] < begin or reach[x, 0] >= end:
             continue
         for y in range(u.shape[2]):
             for z in range(u.shape[3]):
-                i, a, _ = _cell(x, u[0, x, y, z], nx, border)
+                i, a, _ = _cell(x, u[0, x, y, z], nx, border, zero)
                 if i + 1 < begin or i >= end:
                     continue
-                j, b, _ = _cell(y, u[1, x, y, z], ny, border)
-                k, d, _ = _cell(z, u[2, x, y, z], nz, border)
+                j, b, _ = _cell(y, u[1, x, y, z], ny, border, zero)
+                k, d, _ = _cell(z, u[2, x, y, z], nz, border, zero)
                 for corner in range(8):
                     p, q, r = i + (corner >> 2), j + (corner >> 1 & 1), k + (corner & 1)
                     if not (begin <= p < end and 0 <= q < ny and 0 <= r < nz):
