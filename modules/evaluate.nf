@@ -15,10 +15,9 @@ process EVALUATE {
     tuple val(task.process), eval('wssamnet --version'), topic: versions
 
     script:
-    def prepared_options = prepared.collect { folder -> "--prepared ${folder}" }.join(' ')
     """
     ${writeCases(cases)}
-    wssamnet --threads ${task.cpus} evaluate registration*/* ${prepared_options} \\
+    wssamnet --threads ${task.cpus} evaluate registration*/* \$(printf -- '--prepared %s ' prepared/*) \\
         \$(printf -- '--cases %s ' cases/*.json) --out evaluation
     """
 

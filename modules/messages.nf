@@ -23,9 +23,11 @@ def sayFailed(run) {
     def report = run.errorReport ?: run.errorMessage ?: ''
     def step = report =~ /Error executing process > '([^']*)'/
     def folder = report =~ /Work dir:\s*\n\s*(\S+)/
-    def lines = (run.errorMessage ?: '').readLines().findAll { line -> line.trim() }
+    def said = (run.errorMessage ?: '').readLines().findAll { line -> line.trim() }
+    // Our own fault lines where there are any; else the end of what the tool said, where a traceback names its cause.
+    def lines = said.findAll { line -> line.startsWith('wssamnet: ') } ?: said.takeRight(3)
     println("\nThe run stopped${step.find() ? ' in ' + step.group(1).tokenize(':').last() : ''}:")
-    lines.takeRight(20).each { line -> println("  ${line}") }
+    lines.each { line -> println("  ${line}") }
     if (folder.find()) {
         println("Log: ${folder.group(1)}/.command.log")
     }

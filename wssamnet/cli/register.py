@@ -17,7 +17,9 @@ def register(
     prepared: Prepared,
     out: Out,
     model: Annotated[Path | None, typer.Option(help="Folder of the trained model, for a learned method.")] = None,
-    ants_preset: Annotated[str, typer.Option(help="How thoroughly ANTs registers: fast or good.")] = "good",
+    ants_preset: Annotated[
+        str, typer.Option(help="How thoroughly ANTs registers: fast, defaults, good or strong.")
+    ] = "good",
     assignments: Set = None,
 ) -> None:
     """Register prepared cases with one method; every method leaves the same files in OUT/METHOD/CASE."""

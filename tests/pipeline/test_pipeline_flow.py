@@ -1,0 +1,82 @@
+"""The flow without its work: stubs, the stricter parser, the linter, folds, and leaving methods out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from conftest import Pipeline
+
+pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(600)]
+
+ONE_EACH = dict.fromkeys(
+    (
+        *("SIMULATE", "CHECK_COHORT", "PREPROCESS"),
+        *("PRETRAIN", "TRAIN_REGISTRATION", "TRAIN_VOXELMORPH", "TABULATE", "REPORT"),
+    ),
+    1,
+)
+
+
+@pytest.mark.parametrize("parser", ["v1", "v2"])
+def test_the_flow_runs_as_stubs_under_both_parsers(pipeline: Pipeline, parser: str) -> None:
+    answer = pipeline.run("-profile", "test", "-stub-run", "--outdir", "out", NXF_SYNTAX_PARSER=parser)
+    assert answer.status == 0, answer.output
+    counts = Counter(process for process, _ in pipeline.trace())
+    assert counts == {**ONE_EACH, "TRAIN_SEGMENTATION": 2, "REGISTER": 5, "EVALUATE": 5}
+    assert (pipeline.folder / "out" / "report.html").is_file()
+
+
+def test_the_linter_has_nothing_to_say(pipeline: Pipeline) -> None:
+    checkout = pipeline.checkout
+    parts = [checkout / name for name in ("main.nf", "nextflow.config", "modules", "conf")]
+    answer = pipeline.nextflow("lint", *parts)
+    assert answer.status == 0, answer.output
+    assert "Warn" not in answer.output
+    assert "had no errors" in answer.output
+
+
+def test_each_fold_trains_its_own_models_and_the_others_are_shared(pipeline: Pipeline) -> None:
+    sheet = pipeline.folder / "cohort"
+    for number in range(8):
+        (sheet / f"case_{number}").mkdir(parents=True)
+    words = ("-stub-run", "--input", sheet, "--folds", 2, "--cases_per_task", 3, "--outdir", "out")
+    answer = pipeline.run(*words)
+    assert answer.status == 0, answer.output
+    counts = Counter(process for process, _ in pipeline.trace())
+    assert counts["TRAIN_SEGMENTATION"] == 4
+    assert counts["TRAIN_VOXELMORPH"] == counts["PRETRAIN"] == counts["TRAIN_REGISTRATION"] == 2
+    # 4 test cases a fold in batches of 3 for two learned methods; 8 at once for the three others
+    assert counts["REGISTER"] == 2 * 2 * 2 + 3 * 3
+    assert counts["PREPROCESS"] == 3
+    assert {path.name for path in (pipeline.folder / "out" / "models").iterdir()} == {"fold1", "fold2"}
+    for method in ("identity", "affine", "ants", "voxelmorph", "wssamnet"):
+        found = {path.name for path in (pipeline.folder / "out" / "registration" / method).iterdir()}
+        assert found == {f"case_{number}" for number in range(8)}
+
+
+def test_methods_left_out_are_not_trained(pipeline: Pipeline) -> None:
+    words = ("-profile", "test", "-stub-run", "--methods", "affine,wssamnet", "--pretraining_steps", 0)
+    answer = pipeline.run(*words, "--outdir", "out")
+    assert answer.status == 0, answer.output
+    processes = {process for process, _ in pipeline.trace()}
+    assert "TRAIN_REGISTRATION" in processes
+    assert not processes & {"PRETRAIN", "TRAIN_VOXELMORPH"}
+    assert {path.name for path in (pipeline.folder / "out" / "registration").iterdir()} == {"affine", "wssamnet"}
+
+
+def test_a_changed_cohort_is_noticed_and_an_unchanged_one_is_not_read_again(pipeline: Pipeline) -> None:
+    cohort = pipeline.folder / "cohort"
+    for number in range(4):
+        (cohort / f"case_{number}").mkdir(parents=True)
+    image = Path(cohort / "case_0" / "image.nii.gz")
+    image.write_bytes(b"one")
+    words = ("-stub-run", "-resume", "--input", cohort, "--outdir", "out")
+    assert pipeline.run(*words).status == 0
+    assert pipeline.run(*words).status == 0
+    assert pipeline.again() == set()
+    image.write_bytes(b"changed")
+    assert pipeline.run(*words).status == 0
+    assert pipeline.again() == {"CHECK_COHORT"}, "the stub's cases name no files, so nothing else depends on them"

@@ -1,0 +1,82 @@
+"""What a user is told: help, unknown and bad parameters, no cohort, a bad cohort."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from conftest import Pipeline
+
+pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(600)]
+
+
+def test_help_lists_every_parameter_by_group_and_leaves_nothing(pipeline: Pipeline) -> None:
+    answer = pipeline.run("--help")
+    assert answer.status == 0, answer.output
+    schema = json.loads((pipeline.checkout / "nextflow_schema.json").read_text(encoding="utf-8"))
+    for group in schema["$defs"].values():
+        assert f"\n{group['title']}\n" in answer.output
+        assert [name for name in group["properties"] if f"\n  --{name} " not in answer.output] == []
+    assert not (pipeline.folder / "results").exists()
+
+
+def test_all_unknown_and_bad_parameters_are_told_at_once(pipeline: Pipeline) -> None:
+    words = ("--lnc_window", 7, "--cases-per-task", 2, "--attention", "multipy", "--levels", 9, "--test_ratio", "1.5")
+    more = ("--methods", "ants,elastix", "--seed", "x", "--ants_preset", "--velocity", "maybe")
+    answer = pipeline.run("-profile", "test", *words, *more, "--outdir", "out")
+    assert answer.status != 0
+    for line in (
+        "--lnc_window: no such parameter (did you mean --lncc_window?)",
+        "--cases-per-task: no such parameter (did you mean --cases_per_task?)",
+        "--attention: 'multipy' is not allowed (one of multiply, residual, none; ",
+        "--levels: '9' is not allowed (a whole number, at least 2, at most 6; ",
+        "--test_ratio: '1.5' is not allowed (a number, above 0, below 1; ",
+        "--methods: 'ants,elastix' is not allowed (a list of identity, affine, ants, voxelmorph, wssamnet, with commas",
+        "--seed: 'x' is not allowed (a whole number, at least 0; ",
+        "--ants_preset: a value is missing",
+        "--velocity: 'maybe' is not allowed (true or false; ",
+    ):
+        assert f"  {line}" in answer.output
+    assert "casesPerTask" not in answer.output
+    assert "Submitted process" not in answer.output
+    assert not (pipeline.folder / "out").exists()
+
+
+def test_a_parameter_file_works_and_is_judged_the_same_way(pipeline: Pipeline) -> None:
+    file = pipeline.folder / "params.yml"
+    file.write_text("modalities: [t1ce, flair]\nlevels: 2\nregistration_lr: 1e-3\nlncc_squared: false\noutdir: out\n")
+    answer = pipeline.run("-profile", "test", "-stub-run", "-params-file", file)
+    assert answer.status == 0, answer.output
+    record = json.loads((pipeline.folder / "out" / "pipeline_info" / "params.json").read_text())["parameters"]
+    assert record["modalities"] == "t1ce,flair"
+    assert (record["levels"], record["registration_lr"], record["lncc_squared"]) == (2, 0.001, False)
+    file.write_text("modalities: [t1ce, pet]\n")
+    answer = pipeline.run("-profile", "test", "-stub-run", "-params-file", file, "--outdir", "other")
+    assert answer.status != 0
+    assert "--modalities: 't1ce,pet' is not allowed (a list of t1, t1ce, t2, flair, with commas" in answer.output
+
+
+def test_without_a_cohort_the_run_says_what_to_give(pipeline: Pipeline) -> None:
+    answer = pipeline.run("--outdir", "out")
+    assert answer.status != 0
+    assert "No cohort: give --input COHORT" in answer.output
+    answer = pipeline.run("--input", "nowhere", "--outdir", "out")
+    assert answer.status != 0
+    assert "--input: nowhere does not exist" in answer.output
+
+
+def test_a_bad_cohort_is_told_whole_and_no_result_is_left(pipeline: Pipeline) -> None:
+    for name in ("BraTSReg_001", "BraTSReg_002"):
+        folder = pipeline.folder / "cohort" / name
+        folder.mkdir(parents=True)
+        (folder / f"{name}_00_0000_t1ce.nii.gz").write_bytes(b"not an image")
+    answer = pipeline.run("--input", pipeline.folder / "cohort", "--outdir", "out")
+    assert answer.status != 0
+    told = answer.output.split("The run stopped in CHECK_COHORT:")[1]
+    assert "wssamnet: " in told
+    assert "BraTSReg_001" in told
+    assert "BraTSReg_002" in told
+    assert "-resume" in told
+    assert "Traceback" not in answer.output
+    assert [path.name for path in (pipeline.folder / "out").iterdir()] == ["pipeline_info"]
