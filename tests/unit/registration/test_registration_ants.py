@@ -17,6 +17,7 @@ from wssamnet.errors import SettingsError
 from wssamnet.fields import AffineMap
 from wssamnet.files import write_json
 from wssamnet.geometry import Frame, Grid, transform_points
+from wssamnet.images import write_displacement
 from wssamnet.landmarks import read_landmarks
 from wssamnet.preprocessing.prepared import PreparedCase, load_prepared
 from wssamnet.registration.ants import PRESETS, AntsRegistrar, Preset, affine_matrix
@@ -112,9 +113,34 @@ def test_undoes_a_known_deformation_repeatably_and_says_how(
     assert record["ants"]["iterations"] == (40, 10)
     assert record["ants"]["version"] == version("antspyx")
     assert record["modality"] == "t1ce"
-    assert record["similarity"]["after"] < record["similarity"]["before"]
+    assert record["similarity"]["after"] > record["similarity"]["before"]
     assert record["worse_than_start"] is False
     assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize("preset", ["fast", "good"])
+def test_a_result_worse_than_its_start_is_said_to_be(
+    make_prepared: Callable[..., PreparedCase], monkeypatch: pytest.MonkeyPatch, preset: str
+) -> None:
+    import ants
+
+    def diverged(fixed: Any, moving: Any, outprefix: str, **_: Any) -> dict[str, Any]:
+        shift = ants.create_ants_transform("AffineTransform", dimension=3, translation=(20.0, 0, 0))
+        ants.write_transform(shift, f"{outprefix}0GenericAffine.mat")
+        for name in ("1Warp", "1InverseWarp"):
+            write_displacement(f"{outprefix}{name}.nii.gz", np.zeros((*case.grid.shape, 3), np.float32), case.grid)
+        return {
+            "fwdtransforms": [f"{outprefix}1Warp.nii.gz", f"{outprefix}0GenericAffine.mat"],
+            "invtransforms": [f"{outprefix}0GenericAffine.mat", f"{outprefix}1InverseWarp.nii.gz"],
+            "warpedmovout": ants.apply_ants_transform_to_image(shift, moving, fixed),
+        }
+
+    case = make_prepared(shape=(20, 21, 22), amplitude=0.5)
+    monkeypatch.setattr(ants, "registration", diverged)
+    result = AntsRegistrar(preset).register(case)
+    assert result.record["worse_than_start"] is True
+    np.testing.assert_allclose(result.pull_back([[10.0, 20, 30]]), [[30, 20, 30]], atol=1e-5)
+    np.testing.assert_allclose(result.push_forward([[10.0, 20, 30]]), [[-10, 20, 30]], atol=1e-5)
 
 
 def test_affine_matrix_minds_the_centre() -> None:
