@@ -73,3 +73,10 @@ def as_volumes(images: Tensor) -> NDArray[Any]:
 def from_volumes(volumes: NDArray[Any] | None, like: Tensor) -> Tensor | None:
     """The way back: (B·C, X, Y, Z) to a tensor of the shape of `like`, sharing memory."""
     return None if volumes is None else torch.from_numpy(volumes).view(like.shape)
+
+
+def scaled(gradient: Tensor | None, upstream: Tensor) -> Tensor | None:
+    """A kept gradient times the scalar that comes back; a loss of weight 1 needs no copy."""
+    if gradient is None or upstream.item() == 1:
+        return gradient
+    return gradient * upstream

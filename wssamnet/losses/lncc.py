@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from wssamnet.kernels.lncc import lncc_sum
-from wssamnet.losses.checks import as_mask, as_pair, as_volumes, from_volumes, has_kernel
+from wssamnet.losses.checks import as_mask, as_pair, as_volumes, from_volumes, has_kernel, scaled
 
 EPSILON = 1e-5  # VoxelMorph's, added to the product of the two sums of squared deviations
 FLAT = 1e-5  # below this part of the sum of squares a variance is float32 rounding, and the patch counts as constant
@@ -47,12 +47,12 @@ def lncc(fixed: Tensor, moving: Tensor, *, window: int = 9, squared: bool = True
     fixed, moving = as_pair(fixed, moving)
     chosen = as_mask(mask, fixed)
     if has_kernel(fixed):
-        return -_Lncc.apply(fixed, moving, window, squared, chosen)  # type: ignore[no-any-return]
+        return _Lncc.apply(fixed, moving, window, squared, chosen)  # type: ignore[no-any-return]
     return lncc_reference(fixed, moving, window, squared, chosen)
 
 
 class _Lncc(torch.autograd.Function):
-    """Mean correlation by the compiled kernel; the gradients are made on the way and kept."""
+    """Minus the mean correlation by the compiled kernel; the gradients are made on the way and kept."""
 
     @staticmethod
     def forward(ctx: Any, fixed: Tensor, moving: Tensor, window: int, squared: bool, mask: Tensor | None) -> Tensor:
@@ -63,12 +63,12 @@ class _Lncc(torch.autograd.Function):
         if to_fixed is not None:  # the kernel differentiates its second volume, and the value is symmetric
             _mean(b, a, chosen, window, squared, to_fixed)
         ctx.save_for_backward(*(from_volumes(gradient, fixed) for gradient in (to_fixed, to_moving)))
-        return fixed.new_tensor(mean)
+        return fixed.new_tensor(-mean)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        to_fixed, to_moving = (None if kept is None else kept * upstream for kept in ctx.saved_tensors)
+        to_fixed, to_moving = (scaled(kept, upstream) for kept in ctx.saved_tensors)
         return to_fixed, to_moving, None, None, None
 
 
@@ -80,7 +80,7 @@ def _mean(
     squared: bool,
     gradient: NDArray[np.float32] | None,
 ) -> float:
-    """Mean correlation of (N, X, Y, Z) volumes; its gradient with respect to `b` into `gradient`."""
+    """Mean correlation of (N, X, Y, Z) volumes; minus its gradient with respect to `b` into `gradient`."""
     count = a.size if mask is None else max(int(np.count_nonzero(mask)), 1)
     total = 0.0
     for i in range(len(a)):
@@ -93,7 +93,7 @@ def _mean(
             epsilon=EPSILON,
             flat=FLAT,
             gradient=None if gradient is None else gradient[i],
-            scale=1 / count,
+            scale=-1 / count,
         )
     return total / count
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from wssamnet.kernels.mutual_information import SHARE, mutual_information_of
-from wssamnet.losses.checks import as_mask, as_pair, as_volumes, from_volumes, has_kernel
+from wssamnet.losses.checks import as_mask, as_pair, as_volumes, from_volumes, has_kernel, scaled
 
 
 def mutual_information(fixed: Tensor, moving: Tensor, *, bins: int = 32, mask: Tensor | None = None) -> Tensor:
@@ -43,12 +43,12 @@ def mutual_information(fixed: Tensor, moving: Tensor, *, bins: int = 32, mask: T
     fixed, moving = as_pair(fixed, moving)
     chosen = as_mask(mask, fixed)
     if has_kernel(fixed):
-        return -_MutualInformation.apply(fixed, moving, bins, chosen)  # type: ignore[no-any-return]
+        return _MutualInformation.apply(fixed, moving, bins, chosen)  # type: ignore[no-any-return]
     return mutual_information_reference(fixed, moving, bins, chosen)
 
 
 class _MutualInformation(torch.autograd.Function):
-    """Mean MI by the compiled kernel; the gradients are made on the way and kept."""
+    """Minus the mean MI by the compiled kernel; the gradients are made on the way and kept."""
 
     @staticmethod
     def forward(ctx: Any, fixed: Tensor, moving: Tensor, bins: int, mask: Tensor | None) -> Tensor:
@@ -66,15 +66,15 @@ class _MutualInformation(torch.autograd.Function):
                     None if to_fixed is None else to_fixed[i].ravel(),
                     None if to_moving is None else to_moving[i].ravel(),
                 ),
-                scale=1 / len(a),
+                scale=-1 / len(a),
             ) / len(a)
         ctx.save_for_backward(*(from_volumes(gradient, fixed) for gradient in (to_fixed, to_moving)))
-        return fixed.new_tensor(mean)
+        return fixed.new_tensor(-mean)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        to_fixed, to_moving = (None if kept is None else kept * upstream for kept in ctx.saved_tensors)
+        to_fixed, to_moving = (scaled(kept, upstream) for kept in ctx.saved_tensors)
         return to_fixed, to_moving, None, None
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from wssamnet.kernels.roughness import roughness
-from wssamnet.losses.checks import as_images, has_kernel
+from wssamnet.losses.checks import as_images, has_kernel, scaled
 
 
 def smoothness(
@@ -73,7 +73,7 @@ class _Smoothness(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
-        return gradient * upstream, None, None
+        return scaled(gradient, upstream), None, None
 
 
 def _sizes(spacing: Sequence[float] | None) -> tuple[float, float, float]:
