@@ -39,6 +39,9 @@ class Settings(BaseModel):
     levels: int = Field(3, ge=2, le=6, description="levels of each U-Net")
     attention: Literal["multiply", "residual", "none"] = Field("multiply", description="x·a, x·(1+a) or x")
     head: Literal["full", "half"] = Field("full", description="resolution of the predicted displacement field")
+    correlation_radius: int = Field(
+        0, ge=0, le=4, description="hand the network a local search of so many voxels; 0: the two images alone"
+    )
     segmentation_bias: float = Field(0.0, description="start value of the segmentation output's bias (logit)")
     velocity: bool = Field(False, description="predict a stationary velocity field and integrate it")
 
@@ -92,7 +95,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     "best": {
         "attention": "residual",
         "head": "half",
+        "correlation_radius": 2,
         "segmentation_bias": -3.0,
+        "stage2": "frozen",
         "mi_weight": 0.0,
         "log_sigma_mm": 0.0,
         "lncc_weight": 1.0,

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from wssamnet.errors import ModelError
+from wssamnet.models.padding import content_box
 from wssamnet.models.voxelmorph import VoxelMorph
-from wssamnet.models.wssamnet import WSSAMNet
+from wssamnet.models.wssamnet import Prediction, WSSAMNet
 
 
-def _tensors(model: WSSAMNet | VoxelMorph, *images: NDArray[Any]) -> list[Tensor]:
+def _run(model: WSSAMNet | VoxelMorph, *images: NDArray[Any]) -> NDArray[np.float32]:
+    """Check the pair, run the network on the box that holds anything, and continue the field around it."""
     device = next(model.parameters()).device
     for image in images:
         if image.ndim != 4 or image.shape != images[0].shape or image.shape[0] != model.channels:
@@ -22,11 +24,14 @@ def _tensors(model: WSSAMNet | VoxelMorph, *images: NDArray[Any]) -> list[Tensor
                 f"cannot register images of shapes {' and '.join(str(i.shape) for i in images)}",
                 remedy=f"two arrays (C, X, Y, Z) of one shape with {model.channels} channels, as it was trained",
             )
-    return [torch.from_numpy(np.array(image[None], dtype=np.float32)).to(device) for image in images]
-
-
-def _field(displacement: Tensor) -> NDArray[np.float32]:
-    return np.ascontiguousarray(displacement[0].movedim(0, -1).cpu().numpy().astype(np.float32, copy=False))
+    shape, box = images[0].shape[1:], content_box(*images)
+    pair = [torch.from_numpy(np.array(image[(None, slice(None), *box)], np.float32)).to(device) for image in images]
+    with torch.inference_mode():
+        out = model(*pair)
+        displacement: Tensor = out.displacement if isinstance(out, Prediction) else out[0]
+    field = displacement[0].float().movedim(0, -1).cpu().numpy()
+    around = [(part.start, size - part.stop) for part, size in zip(box, shape, strict=True)]
+    return np.ascontiguousarray(np.pad(field, [*around, (0, 0)], mode="edge"))
 
 
 def predict_wssamnet(model: WSSAMNet, fixed: NDArray[Any], moving: NDArray[Any]) -> NDArray[np.float32]:
@@ -37,19 +42,18 @@ def predict_wssamnet(model: WSSAMNet, fixed: NDArray[Any], moving: NDArray[Any])
         fixed, moving: (C, X, Y, Z) of one shape, any size; intensities in [0, 1], background 0.
 
     Returns:
-        (X, Y, Z, 3), displacement in voxels of that grid, ijk order, pull-back.
+        (X, Y, Z, 3), displacement in voxels of that grid, ijk order, pull-back. The network sees the box
+        where either image is not 0; around it the field continues as at its border.
 
     Raises:
         ModelError: the arrays do not fit the model.
     """
-    with torch.inference_mode():
-        return _field(model(*_tensors(model, fixed, moving)).displacement)
+    return _run(model, fixed, moving)
 
 
 def predict_voxelmorph(model: VoxelMorph, fixed: NDArray[Any], moving: NDArray[Any]) -> NDArray[np.float32]:
     """Register one pair with VoxelMorph; arguments, result and errors as for `predict_wssamnet`."""
-    with torch.inference_mode():
-        return _field(model(*_tensors(model, fixed, moving))[0])
+    return _run(model, fixed, moving)
 
 
 def predict(model: nn.Module, fixed: NDArray[Any], moving: NDArray[Any]) -> NDArray[np.float32]:

@@ -28,21 +28,17 @@ class UNet(nn.Module):
         out_channels: channels out.
         features: feature maps of the first level, doubled at each level.
         levels: resolutions, the input's own included.
-        half: leave out the decoder's last level, so that the output has half the resolution.
     """
 
-    def __init__(
-        self, in_channels: int, out_channels: int, *, features: int = 8, levels: int = 3, half: bool = False
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, *, features: int = 8, levels: int = 3) -> None:
         super().__init__()
         widths = [features * 2**level for level in range(levels)]
-        self.finest = 1 if half else 0
         self.multiple = 2 ** (levels - 1)
         self.encoder = nn.ModuleList(_block(*pair) for pair in zip([in_channels, *widths], widths, strict=False))
         self.decoder = nn.ModuleList(
-            _block(widths[level] + widths[level + 1], widths[level]) for level in range(self.finest, levels - 1)
+            _block(widths[level] + widths[level + 1], widths[level]) for level in range(levels - 1)
         )
-        self.output = Convolution(widths[self.finest], out_channels)
+        self.output = Convolution(features, out_channels)
 
     def forward(self, image: Tensor) -> Tensor:
         """Run the network.
@@ -51,7 +47,7 @@ class UNet(nn.Module):
             image: (B, in_channels, X, Y, Z) of any size; padded inside to what halves evenly.
 
         Returns:
-            (B, out_channels, X, Y, Z), or (B, out_channels, ⌈X/2⌉, ⌈Y/2⌉, ⌈Z/2⌉) of the half-resolution output.
+            (B, out_channels, X, Y, Z).
         """
         shape = image.shape[-3:]
         # two voxels at the lowest level, because instance norm of a single voxel is always zero
@@ -60,7 +56,6 @@ class UNet(nn.Module):
         for level, block in enumerate(self.encoder):
             x = block(F.max_pool3d(x, 2) if level else x)
             skips.append(x)
-        for block, skip in zip(reversed(self.decoder), reversed(skips[self.finest : -1]), strict=True):
+        for block, skip in zip(reversed(self.decoder), reversed(skips[:-1]), strict=True):
             x = block(torch.cat((skip, F.interpolate(x, scale_factor=2, mode="nearest")), dim=1))
-        scale = 2**self.finest
-        return crop_end(self.output(x), [-(-n // scale) for n in shape])
+        return crop_end(self.output(x), shape)

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from wssamnet.errors import MissingPackageError
-from wssamnet.models.convolution import needs_second_item
 from wssamnet.models.padding import crop_end, pad_end, padded_shape
 from wssamnet.settings import Settings
 
@@ -65,14 +64,10 @@ class VoxelMorph(nn.Module):
             displacement (B, 3, X, Y, Z), voxels in ijk order, pull-back, and the field that the
             smoothness penalises: the velocity if there is one, else the displacement.
         """
-        shape, batch = fixed.shape[-3:], len(fixed)
+        shape = fixed.shape[-3:]
         inner = padded_shape(shape, _MULTIPLE)
         fixed, moving = pad_end(fixed, inner), pad_end(moving, inner)
-        if needs_second_item(fixed):
-            fixed, moving = fixed.expand(2, -1, -1, -1, -1), moving.expand(2, -1, -1, -1, -1)
         field: Tensor = self.network(moving, fixed, return_field_type="velocity")
-        if len(field) != batch:
-            field = field[:batch]
         displacement: Tensor = field
         if self.network.integration_steps > 0:
             displacement = self.network.velocity_field_integrator(field)

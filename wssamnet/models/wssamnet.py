@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wssamnet.models.attention import attend
+from wssamnet.models.correlation import CorrelationHints
 from wssamnet.models.padding import crop_end, pad_end, padded_shape
 from wssamnet.models.unet import UNet
 from wssamnet.models.warp import integrate, upsample_displacement
@@ -42,7 +44,9 @@ class WSSAMNet(nn.Module):
     """The whole network (Almahfouz Nasser et al. 2022, figure 1).
 
     Args:
-        settings: `features`, `levels`, `attention`, `head`, `velocity`, `segmentation_bias`.
+        settings: `features`, `levels`, `attention`, `head`, `velocity`, `segmentation_bias`,
+            `correlation_radius`. With the half-resolution head the registration U-Net lacks its finest level,
+            and its output is doubled.
         channels: modalities of each scan.
     """
 
@@ -53,23 +57,38 @@ class WSSAMNet(nn.Module):
         self.segmentation_fixed = segmentation_unet(settings, channels)
         self.segmentation_moving = segmentation_unet(settings, channels)
         self.coarse = settings.head == "half"
-        self.registration = UNet(2 * channels, 3, features=settings.features, levels=settings.levels, half=self.coarse)
+        self.multiple = 2 ** (settings.levels - 1)
+        features = settings.features * (2 if self.coarse else 1)
+        self.hints: CorrelationHints | None = None
+        if settings.correlation_radius:
+            self.hints = CorrelationHints(settings.correlation_radius, features)
+        self.registration = UNet(
+            2 * channels + (self.hints.channels if self.hints is not None else 0),
+            3,
+            features=features,
+            levels=settings.levels - 1 if self.coarse else settings.levels,
+        )
         nn.init.normal_(self.registration.output.weight, std=1e-5)  # start at the identity
         if self.registration.output.bias is not None:
             nn.init.zeros_(self.registration.output.bias)
 
-    def forward(self, fixed: Tensor, moving: Tensor) -> Prediction:
+    def forward(self, fixed: Tensor, moving: Tensor, logits: tuple[Tensor, Tensor] | None = None) -> Prediction:
         """Register a batch of pairs.
 
         Args:
             fixed, moving: (B, C, X, Y, Z) of one size, any size; intensities in [0, 1], background 0.
+            logits: what the two segmentations say of them, (B, 1, X, Y, Z) each, where that is known already;
+                None asks them.
         """
         shape = fixed.shape[-3:]
-        inner = padded_shape(shape, self.registration.multiple, at_least=2)
+        inner = padded_shape(shape, self.multiple, at_least=2)
         fixed, moving = pad_end(fixed, inner), pad_end(moving, inner)
         fixed_logits = moving_logits = fixed_map = moving_map = None
         if self.settings.attention != "none":
-            fixed_logits, moving_logits = self.segmentation_fixed(fixed), self.segmentation_moving(moving)
+            if logits is None:
+                fixed_logits, moving_logits = self.segmentation_fixed(fixed), self.segmentation_moving(moving)
+            else:
+                fixed_logits, moving_logits = (pad_end(known, inner) for known in logits)
             fixed_map, moving_map = torch.sigmoid(fixed_logits), torch.sigmoid(moving_logits)
         attentive = torch.cat(
             (
@@ -78,6 +97,11 @@ class WSSAMNet(nn.Module):
             ),
             dim=1,
         )
+        if self.coarse:
+            attentive = F.avg_pool3d(attentive, 2)
+        if self.hints is not None:
+            hints = self.hints(fixed, moving)
+            attentive = torch.cat((attentive, hints if self.coarse else F.interpolate(hints, scale_factor=2)), dim=1)
         field = self.registration(attentive)
         displacement = integrate(field) if self.settings.velocity else field
         if self.coarse:

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from wssamnet.errors import CohortError
-from wssamnet.models.padding import padded_shape
+from wssamnet.models.padding import Box, content_box, padded_shape
 from wssamnet.preprocessing.prepared import PreparedCase, load_prepared
 from wssamnet.settings import Settings
 
-_MULTIPLE = 16  # what VoxelMorph's four halvings need; WSSAMNet's two to five are content with it or pad
+_MULTIPLE = 4  # what the paper's three levels need; networks that halve more often pad inside
 Shape = tuple[int, int, int]
 
 
@@ -24,8 +24,8 @@ class Batch:
     """Arrays of some cases, side by side.
 
     Args:
-        arrays: name → (B, C, X, Y, Z) float32 images, or (B, 1, X, Y, Z) bool masks, zeros appended at the
-            end of each axis.
+        arrays: name → (B, C, X, Y, Z) float32 images, or (B, 1, X, Y, Z) bool masks: the case's box, zeros
+            appended at the end of each axis.
         shapes: each case's own shape, without what was appended.
     """
 
@@ -42,6 +42,7 @@ class TrainingSet:
 
     Args:
         cases: the cases; the order does not matter to the result, because they are sorted by id when opened.
+        boxes: of each case, the part of its grid that holds either brain.
         shape: common shape of every batch.
         spacing: (3,) voxel size in mm, the same for all.
         channels: modalities.
@@ -49,6 +50,7 @@ class TrainingSet:
     """
 
     cases: tuple[PreparedCase, ...]
+    boxes: tuple[Box, ...]
     shape: Shape
     spacing: tuple[float, float, float]
     channels: int
@@ -84,15 +86,16 @@ class TrainingSet:
             kind = torch.float32 if image else torch.bool
             stack = torch.zeros((len(picks), self.channels if image else 1, *self.shape), dtype=kind)
             for place, pick in enumerate(picks):
-                source = self.cases[pick].array(name)
+                source = self.cases[pick].array(name)[(..., *self.boxes[pick])]
                 x, y, z = source.shape[-3:]
                 stack[place, :, :x, :y, :z] = torch.from_numpy(source.astype(np.float32 if image else np.bool_))
             arrays[name] = stack.to(device)
-        return Batch(arrays, tuple(_shape(self.cases[pick]) for pick in picks))
+        return Batch(arrays, tuple(_shape(self.boxes[pick]) for pick in picks))
 
 
-def _shape(case: PreparedCase) -> Shape:
-    return case.grid.shape
+def _shape(box: Box) -> Shape:
+    x, y, z = (part.stop - part.start for part in box)
+    return x, y, z
 
 
 def open_training_set(prepared: Sequence[str | Path], settings: Settings, *, needs: Sequence[str] = ()) -> TrainingSet:
@@ -137,10 +140,12 @@ def open_training_set(prepared: Sequence[str | Path], settings: Settings, *, nee
             )
     if problems:
         raise CohortError(problems)
-    largest = np.max([case.grid.shape for case in cases], axis=0)
+    boxes = tuple(content_box(case.array("fixed_mask"), case.array("moving_mask")) for case in cases)
+    largest = np.max([_shape(box) for box in boxes], axis=0)
     x, y, z = cases[0].grid.spacing
     return TrainingSet(
         tuple(cases),
+        boxes,
         padded_shape(largest, _MULTIPLE),
         (float(x), float(y), float(z)),
         len(settings.modalities),

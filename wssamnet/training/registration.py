@@ -5,15 +5,46 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from wssamnet.losses import focal, image_loss, smoothness
 from wssamnet.models.warp import warp
+from wssamnet.models.wssamnet import WSSAMNet
 from wssamnet.settings import Settings
 from wssamnet.training.dataset import open_training_set
 from wssamnet.training.loop import Plan
 from wssamnet.training.stage import begin, train_and_save
 from wssamnet.training.starting import wssamnet_with_segmentation
+
+
+class FrozenSegmentation:
+    """Remembers what segmentations that no longer learn say of each case: half of a step's work, done once.
+
+    Args:
+        model: the network; four bytes a voxel of each case are kept in memory.
+    """
+
+    def __init__(self, model: WSSAMNet) -> None:
+        self.model = model
+        self.known: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def logits(self, picks: Sequence[int], fixed: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits of a batch, (B, 1, X, Y, Z) each.
+
+        Args:
+            picks: which cases these are.
+            fixed, moving: (B, C, X, Y, Z), always the same for the same case.
+        """
+        with torch.no_grad():
+            for place, pick in enumerate(picks):
+                if pick not in self.known:
+                    f, m = fixed[place : place + 1], moving[place : place + 1]
+                    pair = self.model.segmentation_fixed(f), self.model.segmentation_moving(m)
+                    self.known[pick] = (pair[0].half(), pair[1].half())
+        columns = zip(*(self.known[pick] for pick in picks), strict=True)
+        f, m = (torch.cat(column).to(fixed.dtype) for column in columns)
+        return f, m
 
 
 def train_registration(
@@ -52,11 +83,14 @@ def train_registration(
     model = wssamnet_with_segmentation(segmentation, settings, cases.channels, pretrained).to(device)
     for unet in (model.segmentation_fixed, model.segmentation_moving):
         unet.requires_grad_(together)
+    frozen = None if together or settings.attention == "none" else FrozenSegmentation(model)
     names = ("fixed", "moving", "fixed_mask", *(("moving_mask", *rois) if together else ()))
 
     def losses(step: int) -> dict[str, Tensor]:
-        batch = cases.batch(cases.draw(step, settings.batch_size), names, device)
-        prediction = model(batch["fixed"], batch["moving"])
+        picks = cases.draw(step, settings.batch_size)
+        batch = cases.batch(picks, names, device)
+        known = frozen.logits(picks, batch["fixed"], batch["moving"]) if frozen is not None else None
+        prediction = model(batch["fixed"], batch["moving"], known)
         warped = warp(batch["moving"], prediction.displacement)
         terms = image_loss(batch["fixed"], warped, settings, cases.spacing, mask=batch["fixed_mask"])
         rough = smoothness(prediction.field, kind=settings.smoothness)

@@ -46,8 +46,21 @@ def test_the_displacement_is_in_ijk_order(folder: Path) -> None:
     with torch.no_grad():
         model.registration.output.weight.zero_()  # type: ignore[union-attr]
         model.registration.output.bias.copy_(torch.tensor([1.0, 2.0, 3.0]))  # type: ignore[union-attr]
-    image = np.zeros((1, 8, 9, 10))
+    image = np.ones((1, 8, 9, 10))
     np.testing.assert_allclose(predict(model, image, image), np.broadcast_to([2.0, 4.0, 6.0], (8, 9, 10, 3)))
+
+
+def test_empty_surroundings_change_nothing(folder: Path) -> None:
+    model = load_model(folder)
+    with torch.no_grad():
+        model.registration.output.weight.normal_(std=0.1)  # type: ignore[union-attr]
+    fixed, moving = np.random.default_rng(1).random((2, 1, 9, 8, 11))
+    alone = predict(model, fixed, moving)
+    around = [(0, 0), (3, 4), (0, 5), (7, 0)]
+    field = predict(model, np.pad(fixed, around), np.pad(moving, around))
+    assert field.shape == (16, 13, 18, 3)
+    assert np.array_equal(field[3:12, :8, 7:], alone)
+    assert np.array_equal(field[0, :8, 7:], alone[0])  # and beyond the box it goes on as at the border
 
 
 def test_images_that_do_not_fit_are_refused(folder: Path) -> None:

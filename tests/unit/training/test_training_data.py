@@ -19,17 +19,23 @@ Make = Callable[..., PreparedCase]
 
 
 def test_cases_of_different_boxes_share_one_padded_shape(make_prepared: Make) -> None:
-    small, large = make_prepared("b", shape=(18, 33, 12)), make_prepared("a", shape=(20, 24, 16))
+    small, large = make_prepared("b", shape=(18, 33, 13)), make_prepared("a", shape=(20, 24, 16))
     cases = open_training_set([small.folder, large.folder, small.folder], make_settings())
     assert cases.ids == ["a", "b"]
-    assert cases.shape == (32, 48, 16)
     assert cases.spacing == (4, 4, 4)
+    brain = small.array("fixed_mask") | small.array("moving_mask")
+    places = np.argwhere(brain)
+    low, high = places.min(axis=0), places.max(axis=0) + 1
+    own = tuple(int(n) for n in high - low)  # the brain's box, smaller than the grid
     batch = cases.batch([1, 0], ("fixed", "moving_mask"))
-    assert batch.shapes == ((18, 33, 12), (20, 24, 16))
-    assert batch["fixed"].shape == batch["moving_mask"].shape == (2, 1, 32, 48, 16)
+    assert batch.shapes[0] == own
+    assert all(n % 4 == 0 and n >= max(sizes) > n - 4 for n, *sizes in zip(cases.shape, *batch.shapes, strict=True))
+    assert batch["fixed"].shape == batch["moving_mask"].shape == (2, 1, *cases.shape)
     assert batch["moving_mask"].dtype == torch.bool
-    inside = batch["fixed"][0, 0, :18, :33, :12].numpy()
-    assert np.array_equal(inside, small.array("fixed")[0].astype(np.float32))
+    inside = batch["fixed"][0, 0, : own[0], : own[1], : own[2]].numpy()
+    whole = small.array("fixed")[0].astype(np.float32)
+    assert np.array_equal(inside, whole[low[0] : high[0], low[1] : high[1], low[2] : high[2]])
+    assert inside.sum() == pytest.approx(whole.sum())
     assert batch["fixed"][0].sum() == pytest.approx(inside.sum())
 
 

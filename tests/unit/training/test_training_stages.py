@@ -12,11 +12,13 @@ import pytest
 import torch
 from wssamnet.errors import CohortError, ModelError
 from wssamnet.landmarks import read_landmarks
-from wssamnet.models.persistence import load_model
+from wssamnet.models.persistence import build_model, load_model
 from wssamnet.models.predict import predict
 from wssamnet.preprocessing.prepared import PreparedCase
 from wssamnet.settings import Settings, make_settings
 from wssamnet.training import pretrain, train_registration, train_segmentation, train_voxelmorph
+from wssamnet.training.dataset import open_training_set
+from wssamnet.training.registration import FrozenSegmentation
 
 Make = Callable[..., PreparedCase]
 
@@ -57,7 +59,7 @@ def test_every_stage_leaves_its_folder_and_feeds_the_next(make_prepared: Make, t
     record = json.loads((final / "training.json").read_text())
     assert record["cases"] == ["case_0", "case_1"]
     assert record["threads"] == 1
-    assert record["shape"] == [32, 32, 32]
+    assert record["shape"] == [20, 24, 16]
     assert record["pretrained"] is True
     assert ("focal_fixed" in record["final_losses"]) == (stage2 == "end_to_end")
     before, after = load_model(pair[0]).state_dict(), load_model(final, "wssamnet").segmentation_fixed.state_dict()
@@ -109,7 +111,7 @@ def test_registration_training_lowers_the_loss_and_the_landmark_error(make_prepa
 
 def test_voxelmorph_training_lowers_the_loss_and_the_landmark_error(make_prepared: Make, tmp_path: Path) -> None:
     case = make_prepared("one", shape=(28, 28, 28), amplitude=3.0, landmarks=20)
-    settings = small(batch_size=1, voxelmorph_steps=30, voxelmorph_lr=1e-3, voxelmorph_integration=0)
+    settings = small(voxelmorph_steps=25, voxelmorph_lr=1e-3, voxelmorph_integration=0)
     out = train_voxelmorph([case.folder], settings, tmp_path / "out")
     rows = losses(out)
     assert rows[-1]["total"] < rows[0]["total"] - 0.02
@@ -123,6 +125,20 @@ def test_segmentation_learns_where_the_landmarks_are(make_prepared: Make, tmp_pa
     settings = small(segmentation_steps=30)
     rows = losses(train_segmentation("moving", [case.folder], settings, tmp_path / "out"))
     assert rows[-1]["focal"] < 0.5 * rows[0]["focal"]
+
+
+def test_remembered_segmentations_are_those_the_network_would_give(make_prepared: Make) -> None:
+    settings = small()
+    model = build_model("wssamnet", settings, 1).eval()
+    cases = open_training_set(folders(make_prepared, 3, shape=(16, 20, 16)), settings)
+    frozen = FrozenSegmentation(model)  # type: ignore[arg-type]
+    for picks in ([0, 1], [2, 1], [1, 0]):  # the last batch is known altogether
+        batch = cases.batch(picks, ("fixed", "moving"))
+        with torch.no_grad():
+            asked = model(batch["fixed"], batch["moving"])
+            told = model(batch["fixed"], batch["moving"], frozen.logits(picks, batch["fixed"], batch["moving"]))
+        torch.testing.assert_close(told.moving_logits, asked.moving_logits, atol=5e-3, rtol=0)  # kept as float16
+        torch.testing.assert_close(told.displacement, asked.displacement, atol=1e-4, rtol=0)
 
 
 def test_problems_of_all_cases_are_told_at_once(make_prepared: Make, tmp_path: Path) -> None:

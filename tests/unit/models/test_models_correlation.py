@@ -1,0 +1,53 @@
+"""The correlation volume: its kernel against plain torch, and the shifts it finds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import uniform_filter
+from wssamnet.kernels.correlation import correlate_shifts
+from wssamnet.models.correlation import CorrelationHints, correlate_reference, normalise_locally, shifts
+
+
+def texture(*shape: int) -> torch.Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("radius", [1, 2])
+@pytest.mark.parametrize("shape", [(1, 8, 10, 6), (2, 4, 2, 8)])
+def test_the_kernel_agrees_with_plain_torch(radius: int, shape: tuple[int, ...]) -> None:
+    fixed, moving = texture(2, *shape) - 0.5
+    wanted = correlate_reference(fixed[None], moving[None], radius)[0]
+    found = correlate_shifts(fixed.numpy(), moving.numpy(), radius)
+    np.testing.assert_allclose(found, wanted.numpy(), atol=1e-6)
+
+
+def test_a_shift_is_where_the_volume_peaks() -> None:
+    moving = texture(1, 1, 24, 20, 22)
+    fixed = torch.roll(moving, (-1, 2, 0), (2, 3, 4))  # fixed(x) = moving(x + (1, -2, 0))
+    volume = correlate_reference(normalise_locally(fixed), normalise_locally(moving), 2)
+    peaks = shifts(2)[volume.argmax(dim=1)][0, 3:-3, 3:-3, 3:-3].reshape(-1, 3)
+    assert (peaks == torch.tensor([1.0, -2.0, 0.0])).all()
+
+
+def test_the_expected_shift_is_in_half_resolution_voxels() -> None:
+    hints = CorrelationHints(2, 4)
+    moving = texture(1, 1, 24, 20, 22)
+    fixed = torch.roll(moving, (-2, 0, 0), (2, 3, 4))
+    out = hints(fixed, moving)
+    assert out.shape == (1, 7, 12, 10, 11)
+    assert out[0, 4:, 3:-3, 3:-3, 3:-3].mean(dim=(1, 2, 3)).tolist() == pytest.approx([1, 0, 0], abs=0.1)
+    out.sum().backward()
+    assert hints.condense.grad is not None
+
+
+def test_local_normalisation_agrees_with_scipy_and_forgets_contrast() -> None:
+    image = texture(1, 1, 12, 11, 10)
+    array = image[0, 0].double().numpy()
+    mean = uniform_filter(array, 5, mode="constant")
+    variance = uniform_filter(array**2, 5, mode="constant") - mean**2
+    np.testing.assert_allclose(normalise_locally(image)[0, 0], (array - mean) / np.sqrt(variance + 1e-3), atol=1e-4)
+    inside = (slice(None), slice(None), *[slice(2, -2)] * 3)
+    brighter = normalise_locally(0.7 * image + 0.2)
+    torch.testing.assert_close(brighter[inside], normalise_locally(image)[inside], atol=0.02, rtol=0)

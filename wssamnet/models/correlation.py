@@ -1,0 +1,89 @@
+"""Where each place of the fixed image fits in the moving one: a local search handed to the network.
+
+A U-Net of two stacked images has to learn from few pairs how to compare them. Given the outcome of a
+comparison (as optical-flow networks are: Dosovitskiy et al. 2015, Heinrich 2019), it only has to regularise it.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wssamnet.kernels.correlation import correlate_shifts
+
+_WINDOW = 5  # voxels of the local normalisation
+_NOISE = 1e-3  # added to the local variance of intensities in [0, 1]: flat patches stay small
+_SHARPNESS = 10.0  # of the softmax over shifts
+
+
+def _local_mean(image: Tensor) -> Tensor:
+    image = F.pad(image, (_WINDOW // 2,) * 6)  # avg_pool3d's own padding refuses images below the window
+    for axis in range(3):  # one axis after the other: 15 additions a voxel instead of 125
+        kernel = [1, 1, 1]
+        kernel[axis] = _WINDOW
+        image = F.avg_pool3d(image, kernel, stride=1)
+    return image
+
+
+def normalise_locally(image: Tensor) -> Tensor:
+    """(B, C, X, Y, Z) less its local mean, over its local standard deviation (a cube of 5 voxels)."""
+    mean, square = _local_mean(image), _local_mean(image * image)
+    return (image - mean) / ((square - mean * mean).clamp(min=0) + _NOISE).sqrt()
+
+
+def shifts(radius: int) -> Tensor:
+    """((2·radius + 1)³, 3): whole-voxel shifts, ijk order, the last axis fastest."""
+    line = torch.arange(-radius, radius + 1, dtype=torch.float32)
+    return torch.cartesian_prod(line, line, line)
+
+
+def correlate_reference(fixed: Tensor, moving: Tensor, radius: int) -> Tensor:
+    """`correlate_shifts` for batches, in plain torch and on any device: (B, C, X, Y, Z) → (B, N, X/2, Y/2, Z/2)."""
+    x, y, z = fixed.shape[-3:]
+    padded = F.pad(moving, (radius,) * 6)
+    volume = [
+        F.avg_pool3d((fixed * padded[..., a : a + x, b : b + y, c : c + z]).mean(dim=1, keepdim=True), 2)
+        for a, b, c in (shifts(radius) + radius).long().tolist()
+    ]
+    return F.avg_pool3d(F.pad(torch.cat(volume, dim=1), (1,) * 6), 3, stride=1)
+
+
+class CorrelationHints(nn.Module):
+    """Turns a pair into feature maps at half resolution that tell where each place fits.
+
+    Args:
+        radius: largest shift, voxels of the full resolution.
+        features: maps that the volume is condensed to by a learned matrix.
+    """
+
+    offsets: Tensor
+
+    def __init__(self, radius: int, features: int) -> None:
+        super().__init__()
+        self.radius = radius
+        self.channels = features + 3
+        self.register_buffer("offsets", shifts(radius), persistent=False)
+        count = (2 * radius + 1) ** 3
+        self.condense = nn.Parameter(torch.empty(features, count).uniform_(-1, 1) / count**0.5)
+
+    def forward(self, fixed: Tensor, moving: Tensor) -> Tensor:
+        """Compare two images.
+
+        Args:
+            fixed, moving: (B, C, X, Y, Z), even sizes. No gradient is taken with respect to them.
+
+        Returns:
+            (B, features + 3, X/2, Y/2, Z/2); the last three are the expected shift, in half-resolution voxels.
+        """
+        with torch.no_grad():
+            f, m = normalise_locally(fixed), normalise_locally(moving)
+            if f.device.type == "cpu" and f.dtype == torch.float32:
+                pairs = zip(f.numpy(), m.numpy(), strict=True)
+                volume = torch.stack([torch.from_numpy(correlate_shifts(a, b, self.radius)) for a, b in pairs])
+            else:
+                volume = correlate_reference(f, m, self.radius)
+            columns = volume.flatten(2)
+            expected = self.offsets.T / 2 @ torch.softmax(_SHARPNESS * columns, dim=1)
+        hints = torch.cat((self.condense @ columns, expected), dim=1)
+        return hints.view(*hints.shape[:2], *volume.shape[2:])
