@@ -104,9 +104,9 @@ class Texture:
         return np.asarray(sample(self.tile, np.mod(points / _TILE_MM, _TILE)))
 
     @classmethod
-    def random(cls, rng: np.random.Generator, spacing: float) -> Texture:
+    def random(cls, seed: tuple[int, ...], spacing: float) -> Texture:
         """Noise with equal strength in every octave between about 4 and 25 mm, blurred as by voxels of `spacing` mm."""
-        noise = rng.standard_normal((_TILE, _TILE, _TILE, 4)).astype(np.float32)
+        noise = np.random.default_rng(seed).standard_normal((_TILE, _TILE, _TILE, 4), dtype=np.float32)
         f = np.fft.fftfreq(_TILE, _TILE_MM)
         f2 = f[:, None, None] ** 2 + f[None, :, None] ** 2 + np.fft.rfftfreq(_TILE, _TILE_MM)[None, None] ** 2
         band = np.where(f2 > 0, f2 + 1 / 25**2, 1) ** -0.75 * (f2 > 0) * np.exp(-2 * (np.pi * 1.0) ** 2 * f2)
@@ -124,7 +124,7 @@ def random_anatomy(rng: np.random.Generator, centre: Array) -> FlowChain:
     Size and pose, ventricles wider or narrower, twelve local vortices, and Fourier shears from
     the shape of the head (170 mm) down to single gyri (14 mm).
     """
-    size = rng.normal(1.08, 0.04) * np.exp(rng.normal(0, 0.025, 3))
+    size = rng.normal(1.08, 0.025) * np.exp(rng.normal(0, 0.025, 3))
     pose = Rotation.from_euler("xyz", rng.normal(0, 3, 3), degrees=True).as_matrix()
     placed = LinearFlow(pose * size, centre, _TEMPLATE_CENTRE + rng.normal(0, 1.5, 3))
     stretch = np.diag([1.3, 0.75, 1 / (1.3 * 0.75)])

@@ -37,6 +37,11 @@ class Flow(Protocol):
         ...
 
 
+def _length(vectors: Array) -> Array:
+    x, y, z = vectors.T
+    return np.asarray(np.sqrt(x * x + y * y + z * z))
+
+
 @dataclass(frozen=True, eq=False)
 class LinearFlow:
     """p → matrix (p - centre) + target.
@@ -90,7 +95,7 @@ def wendland(q: Array) -> Array:
     return np.asarray(np.clip(1 - q, 0, None) ** 4 * (4 * q + 1))
 
 
-VORTEX_PEAK = 0.1615  # largest value of q·wendland(q): peak displacement per radius and radian
+VORTEX_PEAK = 0.1596  # largest value of q·wendland(q): peak displacement per radius and radian
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +115,7 @@ class VortexFlow:
     def __call__(self, points: ArrayLike) -> Array:
         p = np.array(points, dtype=np.float64)
         offset = p - self.centre
-        q = np.sqrt((offset**2).sum(axis=1)) / self.radius
+        q = _length(offset) / self.radius
         near = np.flatnonzero(q < 1)
         offset = offset[near]
         turn = float(np.linalg.norm(self.rotation))
@@ -128,17 +133,19 @@ class VortexFlow:
 
 @dataclass(frozen=True, eq=False)
 class Directional:
-    """A smooth random function of direction: exp(strength Σ sin(f·u + φ) / sqrt(n)).
+    """A smooth random function of direction: exp(strength Σ sin(f·u + φ) / sqrt(n) + lean·u).
 
     Args:
         waves: (n, 3) f.
         phases: (n,) φ, rad.
-        strength: 0 for the constant 1.
+        strength: of the random part; 0 for none.
+        lean: (3,), larger towards this direction.
     """
 
     waves: Array
     phases: Array
     strength: float
+    lean: Array
 
     def __call__(self, directions: Array) -> Array:
         """(N, 3) unit vectors to (N,) positive factors."""
@@ -146,12 +153,16 @@ class Directional:
         for wave, phase in zip(self.waves, self.phases, strict=True):
             turn = wave[0] * directions[:, 0] + wave[1] * directions[:, 1] + wave[2] * directions[:, 2]
             total += np.sin(turn + phase)
-        return np.asarray(np.exp(self.strength * total / np.sqrt(max(len(self.phases), 1))))
+        lean = self.lean[0] * directions[:, 0] + self.lean[1] * directions[:, 1] + self.lean[2] * directions[:, 2]
+        return np.asarray(np.exp(self.strength * total / np.sqrt(max(len(self.phases), 1)) + lean))
 
     @classmethod
-    def random(cls, rng: np.random.Generator, strength: float, *, frequency: float = 2.5, count: int = 6) -> Self:
+    def random(
+        cls, rng: np.random.Generator, strength: float, *, frequency: float = 2.5, lean: ArrayLike = (0, 0, 0)
+    ) -> Self:
         """Draw one; a larger `frequency` gives a lumpier shape."""
-        return cls(rng.normal(size=(count, 3)) * frequency, rng.uniform(0, 2 * np.pi, count), strength)
+        waves, phases = rng.normal(size=(6, 3)) * frequency, rng.uniform(0, 2 * np.pi, 6)
+        return cls(waves, phases, strength, np.asarray(lean, dtype=np.float64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +191,7 @@ class RadialFlow:
     def polar(self, points: ArrayLike) -> tuple[Array, Array]:
         """(N,) stretched radii in mm and (N, 3) unit directions of points."""
         y = LinearFlow(self.stretch, self.centre, np.zeros(3))(points)
-        r = np.maximum(np.sqrt((y**2).sum(axis=1)), 1e-6)
+        r = np.maximum(_length(y), 1e-6)
         return r, y / r[:, None]
 
     def radius(self, r: Array, directions: Array) -> Array:
@@ -257,10 +268,10 @@ def random_vortices(
 ) -> tuple[VortexFlow, ...]:
     """One vortex a centre, with peak displacements drawn around `peak` mm.
 
-    The turn at the centre is held below 0.8 rad, so that anatomy stays recognisable.
+    The turn at the centre is held below 0.6 rad, so that anatomy stays recognisable.
     """
     radius = rng.uniform(radii[0], radii[1], len(centres))
     size = peak * rng.uniform(0.4, 1.4, len(centres))
-    angle = np.minimum(size / (VORTEX_PEAK * radius), 0.8)
+    angle = np.minimum(size / (VORTEX_PEAK * radius), 0.6)
     axes = unit_vectors(rng, len(centres))
     return tuple(VortexFlow(c, a * t, float(r)) for c, a, t, r in zip(centres, axes, angle, radius, strict=True))

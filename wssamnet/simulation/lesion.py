@@ -78,42 +78,53 @@ class Lesion:
             (N, 5) in the order of `LESIONS`; the rest to 1 is healthy tissue.
         """
         d, u = self.distance(grown, followup=followup)
-        d = d + 0.7 * texture[:, 3]
+        d = d + texture[:, 3]
         width = 0.35 * max(spacing, 1.0)
         inside = expit(-d / width)
         reach = self.oedema[int(followup)] * self.fringe(u) + 1.5 * texture[:, 0]
-        oedema = expit((reach - d) / 1.5) * np.clip(0.15 + 1.1 * wm, 0, 1) * (1 - inside)
+        oedema = expit((reach - d) / 1.5) * np.clip(0.15 + 1.1 * wm, 0, 1)
         out = np.zeros((len(d), len(LESIONS)), dtype=np.float32)
-        out[:, 0] = oedema * (0.7 if followup else 0.9)
         if not followup:
             necrosis = expit(-(d + self.rim * self.core(u)) / width) * inside
-            out[:, 1], out[:, 2] = inside - necrosis, necrosis
+            out[:, 0], out[:, 1], out[:, 2] = 0.9 * oedema * (1 - inside), inside - necrosis, necrosis
             return out
         wall = expit((1.6 - d) / width) - inside
         patches = expit(4 * (texture[:, 1] - 0.8 + 1.6 * self.residual))
         out[:, 3] = inside
         out[:, 1] = wall * patches * 0.8
         out[:, 4] = wall * (1 - patches) * 0.6
-        out[:, 0] *= 1 - wall
+        out[:, 0] = 0.7 * oedema * (1 - inside - wall)
         return out
 
 
-def random_lesion(rng: np.random.Generator, centre: Array, severity: float) -> Lesion:
-    """Draw a tumour about `centre` (LPS mm, reference anatomy); `severity` scales its mass effect."""
-    destroyed = float(rng.uniform(8, 14))
-    pushed = float(np.clip(rng.uniform(3.0, 7.0) * severity, 1.5, 15))
-    core = 0.85 * destroyed
+def random_lesion(rng: np.random.Generator, centre: Array, inward: Array, severity: float) -> Lesion:
+    """Draw a tumour.
+
+    Args:
+        rng: its random stream.
+        centre: (3,) LPS mm, reference anatomy.
+        inward: (3,) direction away from the skull, longer the nearer the skull is: it does not give
+            way, so the tumour pushes the other way.
+        severity: scales the mass effect.
+    """
+    destroyed = float(rng.uniform(8, 15))
+    pushed = float(np.clip(rng.uniform(5.0, 12.0) * severity, 2.5, 16))
+    core = 1.5 * destroyed  # nearly a uniform swelling within, so that the map stays well-conditioned there
     axes = np.linalg.qr(rng.normal(size=(3, 3)))[0]
     scale = np.exp(rng.normal(0, 0.14, 3))
     stretch = axes @ np.diag(scale / np.cbrt(scale.prod())) @ axes.T
     before = RadialFlow(
-        centre, stretch, core, growth_between(core, destroyed, destroyed + pushed), Directional.random(rng, 0.3)
+        centre,
+        stretch,
+        core,
+        growth_between(core, destroyed, destroyed + pushed),
+        Directional.random(rng, 0.3, lean=inward),
     )
-    kept = float(rng.uniform(-0.35, 0.4)) * pushed  # negative: the cavity collapses
+    kept = float(rng.uniform(-0.45, 0.3)) * pushed  # negative: the cavity collapses
     after = replace(
         before,
         growth=growth_between(core, destroyed, max(destroyed + kept, 0.6 * destroyed)),
-        shape=Directional.random(rng, 0.3),
+        shape=Directional.random(rng, 0.3, lean=inward),
     )
     reach = float(rng.uniform(6, 20))
     return Lesion(
@@ -124,7 +135,7 @@ def random_lesion(rng: np.random.Generator, centre: Array, severity: float) -> L
         rim=float(rng.uniform(2.5, 5)),
         oedema=(reach, reach * float(rng.uniform(0.1, 0.7))),
         residual=float(rng.uniform(0, 0.6)),
-        outline=Directional.random(rng, 0.16, frequency=3),
+        outline=Directional.random(rng, 0.2, frequency=3.5),
         cut=Directional.random(rng, 0.5, frequency=3),
         core=Directional.random(rng, 0.4, frequency=3),
         fringe=Directional.random(rng, 0.45, frequency=3.5),

@@ -10,6 +10,7 @@ Spaces, all LPS mm: *template* (MNI152), *reference* (the patient's anatomy with
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +20,12 @@ from wssamnet.errors import SettingsError
 from wssamnet.geometry import Array, Frame, Grid
 from wssamnet.simulation.anatomy import Texture, load_template, random_anatomy
 from wssamnet.simulation.contrast import Scanner, random_scanner, random_tissue_table
-from wssamnet.simulation.flow import FlowChain, LinearFlow, random_shears, random_vortices
+from wssamnet.simulation.flow import Directional, FlowChain, LinearFlow, RadialFlow, random_shears, random_vortices
 from wssamnet.simulation.lesion import Lesion, random_lesion
 
 CHALLENGE_GRID = Grid((240, 240, 155), np.array([[-1.0, 0, 0, 0], [0, -1, 0, 239], [0, 0, 1, 0], [0, 0, 0, 1]]))
 CENTRE = np.array([119.5, -119.5, 77.0])  # the middle of the scanner's grid, LPS mm
-MEDIAN_SEVERITY, SEVERITY_SPREAD = 0.82, 0.9
+MEDIAN_SEVERITY, SEVERITY_SPREAD = 0.62, 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +78,12 @@ class Patient:
 
     def texture(self, spacing: float) -> Texture:
         """The patient's own fine structure, as voxels of `spacing` mm would blur it."""
-        return Texture.random(np.random.default_rng(self.texture_seed), spacing)
+        return _texture(self.texture_seed, spacing)
+
+
+@lru_cache(maxsize=2)
+def _texture(seed: tuple[int, ...], spacing: float) -> Texture:
+    return Texture.random(seed, spacing)  # the two scans of a patient follow one another
 
 
 def scanner_grid(spacing: float) -> Grid:
@@ -91,35 +97,51 @@ def scanner_grid(spacing: float) -> Grid:
     return CHALLENGE_GRID.resampled(spacing)
 
 
-def _tumour_centre(rng: np.random.Generator, anatomy: FlowChain) -> Array:
-    """A random place in deep enough white matter of the cerebrum; (3,) LPS mm, reference anatomy."""
+def _tumour_place(rng: np.random.Generator, anatomy: FlowChain) -> tuple[Array, Array]:
+    """A random place in deep enough white matter of the cerebrum, and the direction away from the skull.
+
+    Returns:
+        (3,) LPS mm of the reference anatomy, and (3,): length 1 at the surface, 0.37 at 25 mm depth.
+    """
     template = load_template(1.0)
-    white = np.argwhere((template.channels[::3, ::3, ::3, 1] > 0.6) & (template.depth[::3, ::3, ::3] > 16)) * 3
+    white = np.argwhere((template.channels[::3, ::3, ::3, 1] > 0.6) & (template.depth[::3, ::3, ::3] > 17)) * 3
     places = template.grid.convert(white, Frame.IJK, Frame.LPS)
     places = places[(places[:, 2] > -5) & (np.abs(places[:, 0]) > 16)]
     place = places[int(rng.integers(len(places)))] + rng.uniform(-1.5, 1.5, 3)
-    return np.asarray(anatomy.inverse()(place[None])[0])
+    centre = np.asarray(anatomy.inverse()(place[None])[0])
+    around = centre + 8 * np.concatenate([np.eye(3), -np.eye(3)])
+    depth = template.at(anatomy(around), template.depth).astype(np.float64)
+    slope = depth[:3] - depth[3:]
+    return centre, slope / max(float(np.linalg.norm(slope)), 1e-6) * np.exp(-depth.mean() / 25)
 
 
 def random_movement(rng: np.random.Generator, centre: Array, severity: float) -> FlowChain:
     """What happened between the scans apart from the mass effect.
 
-    Local flows about the operated site (the brain shifts towards and around the cavity),
-    deformation of the whole brain in Fourier modes from 170 to 22 mm, a slight loss of volume,
-    and the pose in the scanner.
+    Local flows about the operated site (the brain shifts around the cavity) and elsewhere, places
+    that swell or shrink, deformation of the whole brain in Fourier modes from 180 to 42 mm, a
+    slight loss of volume, and the pose in the scanner.
     """
-    near = centre + rng.normal(0, 14, (5, 3))
-    far = CENTRE + rng.uniform(-1, 1, (6, 3)) * (55, 70, 50)
-    turn = np.clip(rng.normal(0, 1.6 * severity, 3), -7, 7)
-    shift = np.clip(rng.normal(0, 1.7 * severity, 3), -7, 7)
+    bent, moved = min(severity**0.75, 1.65), severity**1.4  # a brain tears long before a head stops turning
+    near = centre + rng.normal(0, 14, (6, 3))
+    far = CENTRE + rng.uniform(-1, 1, (10, 3)) * (38, 50, 36)
+    turn = np.clip(rng.normal(0, 1.6 * moved, 3), -8, 8)
+    shift = np.clip(rng.normal(0, 1.6 * moved, 3), -9, 9)
     pose = Rotation.from_euler("xyz", turn, degrees=True).as_matrix()
-    size = 1 - np.clip(np.abs(rng.normal(0, 0.008 * severity, 3)), 0, 0.03)
+    size = 1 - np.clip(np.abs(rng.normal(0, 0.008 * bent, 3)), 0, 0.03)
+    swelling = [
+        RadialFlow(
+            place, np.eye(3), rng.uniform(14, 24), float(rng.normal(0, 0.6 * bent)), Directional.random(rng, 0.3)
+        )
+        for place in far[7:]
+    ]
     return FlowChain(
         (
-            *random_vortices(rng, near, (22, 45), 4.2 * severity),
-            *random_vortices(rng, far, (30, 60), 4.0 * severity),
-            *random_shears(rng, 10, (60, 170), 3.2 * severity),
-            *random_shears(rng, 10, (22, 50), 1.3 * np.sqrt(severity)),
+            *random_vortices(rng, near, (24, 42), 5.6 * bent),
+            *random_vortices(rng, far[:7], (30, 55), 5.3 * bent),
+            *swelling,
+            *random_shears(rng, 10, (75, 180), 3.6 * bent),
+            *random_shears(rng, 10, (42, 75), 1.7 * bent),
             LinearFlow(pose * size, CENTRE, CENTRE + shift),
         )
     )
@@ -142,14 +164,14 @@ def random_patient(seed: int, number: int) -> Patient:
     # one stream a part: a change in how one is drawn leaves the others as they are
     streams = [np.random.default_rng((seed, number, part)) for part in range(6)]
     spread = float(streams[0].normal(0, SEVERITY_SPREAD))
-    severity = float(np.clip(MEDIAN_SEVERITY * np.exp(spread), 0.2, 3.5))
+    severity = float(np.clip(MEDIAN_SEVERITY * np.exp(spread), 0.15, 3.6))
     anatomy = random_anatomy(streams[1], CENTRE)
-    centre = _tumour_centre(streams[2], anatomy)
+    centre, inward = _tumour_place(streams[2], anatomy)
     return Patient(
         number=number,
         severity=severity,
         anatomy=anatomy,
-        lesion=random_lesion(streams[3], centre, float(np.sqrt(severity / MEDIAN_SEVERITY))),
+        lesion=random_lesion(streams[3], centre, inward, float(np.sqrt(severity / MEDIAN_SEVERITY))),
         movement=random_movement(streams[4], centre, severity),
         table=random_tissue_table(streams[5]),
         scanners=(random_scanner(streams[5]), random_scanner(streams[5])),

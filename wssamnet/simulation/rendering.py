@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wssamnet.geometry import Array, Frame, Grid
-from wssamnet.kernels.sampling import sample
 from wssamnet.simulation.anatomy import MASK_LEVEL, Template, load_template, tissue_fractions
 from wssamnet.simulation.contrast import MODALITIES, mix
 from wssamnet.simulation.flow import FlowChain
@@ -21,7 +20,7 @@ _REACH = -13.0  # mm outside the template's brain that such a voxel may still to
 
 @dataclass(frozen=True, eq=False)
 class Anatomy:
-    """What lies in the brain's points.
+    """What lies in points of the brain.
 
     Args:
         tissues: (N, 3) fractions.
@@ -56,9 +55,10 @@ def brain_points(
     """
     coarse = grid.resampled(np.maximum(_COARSE, grid.spacing))
     depth = template.at(anatomy(to_reference(lattice(coarse))), template.depth).reshape(coarse.shape)
-    near = (depth > _REACH).astype(np.uint8)
-    everywhere = coarse.convert(lattice(grid), Frame.LPS, Frame.IJK)
-    index = np.flatnonzero(sample(near, everywhere, order=0))
+    near = depth > _REACH
+    # both grids share their axes and outer faces, so the coarse voxel of a fine one goes by axis
+    parts = [np.arange(n) * m // n for n, m in zip(grid.shape, coarse.shape, strict=True)]
+    index = np.flatnonzero(near[np.ix_(*parts)])
     reference = to_reference(lattice(grid, index))
     channels = template.at(anatomy(reference))
     brain = channels[:, 2] > level

@@ -17,12 +17,12 @@ from wssamnet.simulation.rendering import anatomy_at, brain_points, lattice
 FEWEST, MOST = 6, 50
 APART = 8.0  # mm, smallest distance between two landmarks of a scan
 _STEP = 2.0  # mm, grid on which corners are looked for
-_DEPTH = 4.0  # mm inside the brain's surface
+_DEPTH = 5.0  # mm inside the brain's surface
 _CLEAR = 3.0  # mm from the border of tumour and cavity
-_NEAR = 22.0  # mm, distance over which the experts' interest in the tumour fades
+_NEAR = 20.0  # mm, distance over which the experts' interest in the tumour fades
 
 
-def cornerness(image: NDArray[np.float32], sigma: float = 1.0) -> NDArray[np.float64]:
+def cornerness(image: NDArray[np.float32], sigma: float = 1.0) -> NDArray[np.float32]:
     """det / trace of the smoothed structure tensor (Förstner): high where all three axes have edges.
 
     Args:
@@ -32,7 +32,7 @@ def cornerness(image: NDArray[np.float32], sigma: float = 1.0) -> NDArray[np.flo
     Returns:
         (X, Y, Z), not negative.
     """
-    smooth = gaussian_filter(image.astype(np.float64), sigma)
+    smooth = gaussian_filter(image, sigma)
     g = np.gradient(smooth)
     pairs = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
     xx, yy, zz, xy, xz, yz = (gaussian_filter(g[a] * g[b], 1.5 * sigma) for a, b in pairs)
@@ -48,16 +48,18 @@ def _corners(patient: Patient) -> tuple[Array, Array]:
     index, reference, channels = brain_points(grid, FlowChain(()), patient.anatomy, template)
     content = anatomy_at(patient, reference, channels, _STEP)
     none = np.zeros((len(index), 5), dtype=np.float32)
-    strength = np.zeros(grid.shape)
+    where = np.unravel_index(index, grid.shape)
+    box = tuple(slice(max(int(axis.min()) - 6, 0), int(axis.max()) + 7) for axis in where)
+    strength = np.zeros(grid.shape, dtype=np.float32)
     for modality in (1, 2):  # T1-CE and T2, which experts read together
-        image = np.zeros(int(np.prod(grid.shape)), dtype=np.float32)
-        image[index] = mix(modality, patient.table, content.tissues, none, content.residual, content.texture[:, 3])
-        strength += cornerness(image.reshape(grid.shape))
+        image = np.zeros(grid.shape, dtype=np.float32)
+        image[where] = mix(modality, patient.table, content.tissues, none, content.residual, content.texture[:, 3])
+        strength[box] += cornerness(image[box])
     peak = (strength == maximum_filter(strength, 3)).ravel()
     inside = np.zeros(strength.size, dtype=bool)
     inside[index] = template.at(patient.anatomy(reference), template.depth) > _DEPTH
     chosen = np.flatnonzero(peak & inside & (strength.ravel() > np.quantile(strength.ravel()[index], 0.8)))
-    return lattice(grid, chosen), strength.ravel()[chosen]
+    return lattice(grid, chosen), strength.ravel()[chosen].astype(np.float64)
 
 
 def pick_landmarks(patient: Patient) -> tuple[Landmarks, Landmarks]:
@@ -78,7 +80,7 @@ def pick_landmarks(patient: Patient) -> tuple[Landmarks, Landmarks]:
     usable = (tumour > _CLEAR) & (cavity > _CLEAR)
     usable &= CHALLENGE_GRID.contains(fixed, margin=-3) & CHALLENGE_GRID.contains(moving, margin=-3)
     reference, strength, fixed, moving, tumour = (part[usable] for part in (reference, strength, fixed, moving, tumour))
-    weight = np.sqrt(strength) * (0.25 + np.exp(-tumour / _NEAR))
+    weight = np.sqrt(strength) * (0.2 + np.exp(-tumour / _NEAR))
     # weighted order without replacement (Efraimidis and Spirakis), then greedily apart
     order = np.argsort(-(rng.uniform(size=len(weight)) ** (weight.max() / weight)))
     wanted = int(np.clip(np.rint(np.exp(rng.normal(np.log(16), 0.5))), FEWEST, MOST))
