@@ -18,9 +18,9 @@ Field = NDArray[np.float32]
 
 
 @njit(inline="always", **COMPILE)
-def _cell(position: float, size: int) -> Any:  # pragma: no cover - compiled
+def _cell(position: Any, size: int) -> Any:  # pragma: no cover - compiled
     """Lower index, upper index and weight of the upper one; positions beyond the edge are clamped to it."""
-    p = np.float32(min(max(position, np.float32(0)), np.float32(size - 1)))
+    p = min(max(position, np.float32(0)), np.float32(size - 1))
     low = min(int(p), max(size - 2, 0))
     return low, min(low + 1, size - 1), p - np.float32(low)
 
@@ -136,7 +136,7 @@ def add_force(slope: NDArray[np.float32], warped: NDArray[np.float32], out: Fiel
 
 
 def adam(gradient: Field, first: Field, second: Field, turn: int, out: Field, *, betas: tuple[float, float]) -> Field:
-    """Adam's bias-corrected direction of step `turn` (from 1); the moments `first` and `second` are updated in place."""
+    """Adam's bias-corrected direction of step `turn` (from 1); updates the moments `first` and `second` in place."""
     run_ranges(_adam, gradient.shape[0], gradient, first, second, betas[0], betas[1], turn, out)
     return out
 

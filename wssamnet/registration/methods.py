@@ -9,7 +9,7 @@ from wssamnet.errors import SettingsError
 from wssamnet.registration.protocol import Registrar
 from wssamnet.settings import Settings
 
-METHODS = ("identity", "affine", "ants", "voxelmorph", "wssamnet")
+METHODS = ("identity", "affine", "ants", "voxelmorph", "wssamnet", "refinement", "wssamnet_refined")
 
 
 def _needed(model: Path | None, method: str) -> Path:
@@ -25,8 +25,8 @@ def make_registrar(
 
     Args:
         method: one of `METHODS`.
-        settings: the seed is taken from it.
-        model: folder of the trained model, for voxelmorph and wssamnet.
+        settings: the seed and the refinement are taken from it.
+        model: folder of the trained model, for voxelmorph, wssamnet and wssamnet_refined.
         ants_preset: a name of `wssamnet.registration.ants.PRESETS`, for ants.
 
     Raises:
@@ -54,6 +54,14 @@ def make_registrar(
             from wssamnet.registration.wssamnet import WssamnetRegistrar
 
             return WssamnetRegistrar(_needed(model, method))
+        case "refinement":
+            from wssamnet.registration.refined import RefinementRegistrar
+
+            return RefinementRegistrar(settings.refinement)
+        case "wssamnet_refined":
+            from wssamnet.registration.refined import RefinedWssamnetRegistrar
+
+            return RefinedWssamnetRegistrar(_needed(model, method), settings.refinement)
         case _:
             near = difflib.get_close_matches(method, METHODS, n=1)
             remedy = f"did you mean {near[0]}?" if near else f"one of {', '.join(METHODS)}"

@@ -8,8 +8,9 @@ from typing import cast
 from wssamnet.models.predict import predict_voxelmorph
 from wssamnet.models.voxelmorph import VoxelMorph
 from wssamnet.preprocessing.prepared import PreparedCase
-from wssamnet.registration.network import Network, registration_from_voxels
+from wssamnet.registration.network import Network
 from wssamnet.registration.protocol import Registration
+from wssamnet.registration.voxels import registration_from_voxels
 
 
 class VoxelMorphRegistrar:

@@ -20,8 +20,8 @@ from wssamnet.models.persistence import build_model, save_model
 from wssamnet.models.predict import predict
 from wssamnet.preprocessing.prepared import PreparedCase, load_prepared
 from wssamnet.registration.methods import make_registrar
-from wssamnet.registration.network import registration_from_voxels
 from wssamnet.registration.protocol import run
+from wssamnet.registration.voxels import registration_from_voxels
 from wssamnet.settings import Settings
 
 SHAPE = (18, 16, 17)

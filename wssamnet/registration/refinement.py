@@ -1,0 +1,171 @@
+"""Refinement: instance optimisation of one pair, coarse to fine, greedy and compositional.
+
+At every step the similarity's gradient with respect to a small displacement composed onto the field so far is
+smoothed, turned into a direction by Adam, smoothed again, cut to at most half a voxel, composed, and the field itself
+smoothed a little. The two smoothings make the update fluid-like, the last one elastic-like (Avants et al., Med Image
+Anal 2008, is the classical relative of it); composing keeps the field free of folds.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wssamnet.fields import DisplacementField, inverse
+from wssamnet.geometry import Frame, Grid
+from wssamnet.kernels.greedy import adam, add_force, compose, longest, warp
+from wssamnet.kernels.lncc import lncc_sum
+from wssamnet.kernels.sampling import sample
+from wssamnet.kernels.smoothing import gaussian
+
+Field = NDArray[np.float32]
+
+_EPSILON, _FLAT = 1e-8, 1e-5
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How much work a refinement does.
+
+    Args:
+        levels_mm: voxel size of each level, coarse to fine; levels finer than the scan are done at its own voxels.
+        iterations: steps at each level.
+        window: edge of the LNCC window, voxels.
+        update_sigma, field_sigma: Gaussian smoothing of the update (before and after Adam) and of the field, voxels.
+        step: longest displacement of one step, voxels; falls along a cosine to a tenth of it within a level.
+        both_ways: also register the other way round and average with its inverse.
+    """
+
+    levels_mm: tuple[float, ...] = (4.0, 2.0, 1.0)
+    iterations: tuple[int, ...] = (30, 30, 8)
+    window: int = 5
+    update_sigma: float = 2.0
+    field_sigma: float = 0.5
+    step: float = 0.5
+    both_ways: bool = False
+
+
+SCHEDULES = {"fast": Schedule(), "accurate": Schedule(both_ways=True)}
+
+
+def _levels(grid: Grid, schedule: Schedule) -> list[tuple[Grid, int]]:
+    """The grids from coarse to fine with their iterations; the last is `grid` itself."""
+    own = float(np.exp(np.log(grid.spacing).mean()))
+    found: list[tuple[Grid, int]] = []
+    for size, count in zip(schedule.levels_mm, schedule.iterations, strict=True):
+        if size > 1.3 * own and min(grid.shape) * own / size >= 4 * schedule.window:
+            found.append((grid.resampled(size), count))
+        elif found and found[-1][0] is grid:
+            found[-1] = (grid, max(found[-1][1], count))
+        else:
+            found.append((grid, count))
+    return found
+
+
+def _indices(source: Grid, target: Grid) -> NDArray[np.float64]:
+    """(N, 3) indices of `source` at the voxels of `target`, both over one world."""
+    axes = np.meshgrid(*[np.arange(n, dtype=np.float64) for n in target.shape], indexing="ij")
+    ijk = np.stack([axis.ravel() for axis in axes], axis=1)
+    matrix = source.matrix(Frame.LPS, Frame.IJK) @ target.matrix(Frame.IJK, Frame.LPS)
+    return np.asarray(ijk @ matrix[:3, :3].T + matrix[:3, 3])
+
+
+def _blur(level: Grid, grid: Grid) -> NDArray[np.float64]:
+    """Sigma in voxels of `grid` that, with linear interpolation, makes a voxel of `level`."""
+    return np.asarray(0.42 * np.sqrt(np.maximum((level.spacing / grid.spacing) ** 2 - 1, 0)))
+
+
+def _shrink(images: NDArray[np.float32], grid: Grid, level: Grid) -> NDArray[np.float32]:
+    """(C, X, Y, Z) on `grid` to (C, x, y, z) on the coarser `level`, smoothed first."""
+    if level is grid:
+        return images
+    smoothed = gaussian(np.ascontiguousarray(np.moveaxis(images, 0, -1)), _blur(level, grid))
+    found = sample(smoothed, _indices(grid, level)).reshape(*level.shape, -1)
+    return np.ascontiguousarray(np.moveaxis(found, -1, 0))
+
+
+def _transfer(u: Field, source: Grid, target: Grid) -> Field:
+    """A voxel displacement of one level at the voxels, and in the voxels, of another."""
+    if source is target:
+        return u
+    found = sample(np.ascontiguousarray(u), _indices(source, target)).reshape(*target.shape, 3)
+    return np.asarray(found * (source.spacing / target.spacing), dtype=np.float32)
+
+
+def _descend(
+    fixed: NDArray[np.float32], moving: NDArray[np.float32], u: Field, count: int, schedule: Schedule, sigma: Any
+) -> Field:
+    """`count` steps at one level; (C, X, Y, Z) images, field in voxels."""
+    shape = fixed.shape[1:]
+    warped, slope = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    first, second, step = (np.zeros((*shape, 3), np.float32) for _ in range(3))
+    for turn in range(1, count + 1):
+        force = np.zeros((*shape, 3), np.float32)
+        for target, source in zip(fixed, moving, strict=True):
+            warp(source, u, warped)
+            lncc_sum(
+                target, warped, None, window=schedule.window, squared=True, epsilon=_EPSILON, flat=_FLAT, gradient=slope
+            )
+            add_force(slope, warped, force)
+        adam(gaussian(force, schedule.update_sigma * sigma), first, second, turn, step, betas=(0.5, 0.99))
+        direction = gaussian(step, schedule.update_sigma * sigma)
+        size = longest(direction)
+        if size == 0:
+            break
+        limit = schedule.step * (0.55 + 0.45 * math.cos(math.pi * (turn - 1) / count))
+        u = gaussian(compose(u, direction, limit / size, step), schedule.field_sigma * sigma)
+        step = np.empty_like(u)
+    return u
+
+
+def _one_way(
+    fixed: NDArray[np.float32], moving: NDArray[np.float32], grid: Grid, start: Field | None, schedule: Schedule
+) -> Field:
+    levels = _levels(grid, schedule)
+    before = levels[0][0]
+    if start is None:
+        u = np.zeros((*before.shape, 3), np.float32)
+    else:
+        u = _transfer(gaussian(start, _blur(before, grid)), grid, before)
+    for level, count in levels:
+        u = _transfer(u, before, level)
+        sigma = np.cbrt(level.spacing.prod()) / level.spacing
+        u = _descend(_shrink(fixed, grid, level), _shrink(moving, grid, level), u, count, schedule, sigma)
+        before = level
+    return u
+
+
+def refine(
+    fixed: NDArray[np.float32],
+    moving: NDArray[np.float32],
+    grid: Grid,
+    *,
+    start: Field | None = None,
+    schedule: Schedule = SCHEDULES["fast"],
+) -> Field:
+    """Register two images of one grid.
+
+    Args:
+        fixed, moving: (C, X, Y, Z) float32, normalised alike, background 0.
+        grid: where both live.
+        start: (X, Y, Z, 3) pull-back in voxels to go on from; None for none.
+        schedule: the work to be done.
+
+    Returns:
+        (X, Y, Z, 3) float32 pull-back, voxels of `grid`.
+    """
+    there = _one_way(fixed, moving, grid, start, schedule)
+    if not schedule.both_ways:
+        return there
+    back = _one_way(moving, fixed, grid, _inverse(start, grid) if start is not None else None, schedule)
+    return np.asarray(0.5 * (there + _inverse(back, grid)), dtype=np.float32)
+
+
+def _inverse(u: Field, grid: Grid) -> Field:
+    """The inverse of a voxel displacement, on the same grid."""
+    plain = Grid(grid.shape, np.diag([-1.0, -1.0, 1.0, 1.0]))  # its LPS millimetres are its voxel indices
+    return inverse(DisplacementField(u, plain), plain).displacement
