@@ -13,7 +13,7 @@ include { REGISTER } from './modules/register'
 include { EVALUATE } from './modules/evaluate'
 include { TABULATE } from './modules/tabulate'
 include { REPORT } from './modules/report'
-include { readSchema ; helpText ; checkedParameters ; settingsFor ; quoted } from './modules/parameters'
+include { readSchema ; helpText ; checkedParameters ; refuse ; settingsFor ; quoted } from './modules/parameters'
 include { packageDigest ; cohortFingerprint ; listedFiles } from './modules/digests'
 include { writeRecords ; sayDone ; sayFailed } from './modules/messages'
 
@@ -127,7 +127,7 @@ workflow STUDY {
         }
     EVALUATE(to_evaluate, code.evaluate)
 
-    evaluations = EVALUATE.out.evaluations.flatten().toSortedList { a, b -> place(a) <=> place(b) }
+    evaluations = EVALUATE.out.evaluations.flatten().toSortedList { a, b -> place(a) <=> place(b) }.filter { all -> all }
     trained = TRAIN_SEGMENTATION.out.model.mix(PRETRAIN.out.model, TRAIN_REGISTRATION.out.model, TRAIN_VOXELMORPH.out.model)
         .map { row -> row.last() }
         .toSortedList { a, b -> place(a) <=> place(b) }
@@ -147,7 +147,7 @@ workflow {
         if (values.input) {
             def input = file(values.input)
             if (!input.exists()) {
-                error("--input: ${values.input} does not exist (a folder as BraTSReg lays it out, or a samplesheet CSV)")
+                refuse("--input: ${values.input} does not exist (a folder as BraTSReg lays it out, or a samplesheet CSV)", values.outdir)
             }
             def mounts = input.isDirectory() ? [input] : ([input] + listedFiles(input)).collect { path -> path.toAbsolutePath().parent }.unique()
             source = channel.of(tuple(quoted(input.toAbsolutePath()), cohortFingerprint(input), mounts))
@@ -157,7 +157,7 @@ workflow {
             source = SIMULATE.out.cohort.map { folder -> tuple(quoted(folder), 'embedded', [folder]) }
         }
         else {
-            error('No cohort: give --input COHORT (BraTSReg folders, or a samplesheet CSV), or -profile test or -profile demo for the embedded one')
+            refuse('No cohort: give --input COHORT (BraTSReg folders, or a samplesheet CSV), or -profile test or -profile demo for the embedded one', values.outdir)
         }
         STUDY(source, values, schema)
         channel.topic('versions').unique().toList().subscribe { versions -> writeRecords(values, versions, wf) }

@@ -19,10 +19,14 @@ process CHECK_COHORT {
     """
 
     stub:
+    def folds = options.contains('--folds') ? options.replaceAll(/.*--folds (\d+).*/, '$1') : '1'
     """
     mkdir -p checked/cases
     if [ -d ${source} ]; then ls ${source}; else sed 1d ${source} | cut -d, -f1; fi > ids.txt
     while read -r id; do echo "{\\"id\\": \\"\$id\\"}" > "checked/cases/\$id.json"; done < ids.txt
-    awk 'BEGIN {print "fold,case,role"} {print "1," \$0 "," (NR % 4 == 1 ? "test" : "train")}' ids.txt > checked/splits.csv
+    awk -v folds=${folds} 'BEGIN {print "fold,case,role"} {
+        for (fold = 1; fold <= folds; fold++)
+            print fold "," \$0 "," (NR % (folds > 1 ? folds : 4) == fold % (folds > 1 ? folds : 4) ? "test" : "train")
+    }' ids.txt > checked/splits.csv
     """
 }

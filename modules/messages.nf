@@ -26,7 +26,7 @@ def sayFailed(run) {
     def said = (run.errorMessage ?: '').readLines().findAll { line -> line.trim() }
     // Our own fault lines where there are any; else the end of what the tool said, where a traceback names its cause.
     def lines = said.findAll { line -> line.startsWith('wssamnet: ') } ?: said.takeRight(3)
-    println("\nThe run stopped${step.find() ? ' in ' + step.group(1).tokenize(':').last() : ''}:")
+    println("\nThe run stopped${step.find() ? ' in ' + step.group(1).tokenize(':').last().replace(' (1)', '') : ''}:")
     lines.each { line -> println("  ${line}") }
     if (folder.find()) {
         println("Log: ${folder.group(1)}/.command.log")

@@ -96,12 +96,16 @@ def coerced(name, value, Map entry) {
     return [text, null]
 }
 
+// Stops before any work. Nextflow has begun its trace by then: an output folder with nothing else goes again.
+def refuse(String message, outdir) {
+    def out = new File(outdir.toString())
+    [new File(out, 'pipeline_info/trace.txt'), new File(out, 'pipeline_info'), out].each { path -> path.delete() }
+    error(message)
+}
+
 // Every parameter in its own type, null where it is not set. Stops with all problems at once.
 def checkedParameters(Map given, Map schema) {
-    // Nextflow adds a camelCase twin for each --kebab-case parameter: one complaint is enough.
-    def twins = given.keySet().findAll { name -> name.contains('-') }
-        .collect { name -> name.replaceAll(/-([a-z])/) { _whole, letter -> letter.toUpperCase() } }
-    def strangers = given.keySet().findAll { name -> !(name in schema) && !(name in twins) }
+    def strangers = given.keySet().findAll { name -> !(name in schema) }
     def problems = strangers.collect { name ->
         def near = nearest(name, schema.keySet())
         "--${name}: no such parameter (${near ? 'did you mean --' + near + '?' : 'see --help'})".toString()
@@ -118,7 +122,7 @@ def checkedParameters(Map given, Map schema) {
         [(name): right]
     }
     if (problems) {
-        error("The parameters cannot be used:\n" + problems.collect { problem -> "  ${problem}" }.join('\n'))
+        refuse("The parameters cannot be used:\n" + problems.collect { problem -> "  ${problem}" }.join('\n'), given.outdir)
     }
     return values
 }

@@ -24,7 +24,9 @@ ONE_EACH = dict.fromkeys(
 def test_the_flow_runs_as_stubs_under_both_parsers(pipeline: Pipeline, parser: str) -> None:
     answer = pipeline.run("-profile", "test", "-stub-run", "--outdir", "out", NXF_SYNTAX_PARSER=parser)
     assert answer.status == 0, answer.output
-    counts = Counter(process for process, _ in pipeline.trace())
+    # the v2 parser of 25.04 reads the configuration without the parameters of the command line
+    default = (pipeline.folder / "results").exists() and parser == "v2"
+    counts = Counter(process for process, _ in pipeline.trace("results" if default else "out"))
     assert counts == {**ONE_EACH, "TRAIN_SEGMENTATION": 2, "REGISTER": 5, "EVALUATE": 5}
     assert (pipeline.folder / "out" / "report.html").is_file()
 
