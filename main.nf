@@ -35,7 +35,9 @@ def place(path) {
 
 // The code behind one method; another method's file does not concern it.
 def registrarDigest(method) {
-    def others = ['identity', 'affine', 'ants', 'voxelmorph', 'wssamnet'] - method
+    def files = [identity: 'identity', affine: 'affine', ants: 'ants', voxelmorph: 'voxelmorph', wssamnet: 'wssamnet',
+        refinement: 'refined', wssamnet_refined: 'refined']
+    def others = files.values().toList().unique() - files[method]
     return packageDigest(projectDir, ['cli/register.py'], ['cli/__init__.py'] + others.collect { name -> "registration/${name}.py".toString() })
 }
 
@@ -82,7 +84,8 @@ workflow STUDY {
         .map { fold, folders -> tuple(fold, folders.sort { folder -> folder.name }) }
 
     // WSSAMNet: two segmentation networks side by side, pretraining, registration
-    learning = training.filter { _row -> 'wssamnet' in methods }
+    attentive = methods.findAll { method -> method.startsWith('wssamnet') }
+    learning = training.filter { _row -> attentive }
     TRAIN_SEGMENTATION(
         learning.combine(channel.of('fixed', 'moving')).map { fold, folders, side -> tuple(fold, side, folders) },
         settings.segmentation, code.train_segmentation)
@@ -96,9 +99,9 @@ workflow STUDY {
     TRAIN_VOXELMORPH(training.filter { _row -> 'voxelmorph' in methods }, settings.voxelmorph, code.train_voxelmorph)
 
     // [fold, method, model]; fold 0 stands for all folds at once, where nothing is learned
-    models = TRAIN_REGISTRATION.out.model.map { fold, model -> tuple(fold.fold, 'wssamnet', model) }
+    models = TRAIN_REGISTRATION.out.model.flatMap { fold, model -> attentive.collect { method -> tuple(fold.fold, method, model) } }
         .mix(TRAIN_VOXELMORPH.out.model.map { fold, model -> tuple(fold.fold, 'voxelmorph', model) })
-        .mix(channel.fromList(methods - ['wssamnet', 'voxelmorph']).map { method -> tuple(0, method, []) })
+        .mix(channel.fromList(methods - attentive - 'voxelmorph').map { method -> tuple(0, method, []) })
     tests = roles.filter { row -> row[2] == 'test' }
         .flatMap { row -> [0, row[1]].unique().collect { fold -> tuple(row[0], fold) } }
         .unique()

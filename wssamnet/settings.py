@@ -81,6 +81,11 @@ class Settings(BaseModel):
     pretraining_translation_mm: float = Field(8.0, ge=0, description="largest translation along each axis, mm")
     pretraining_identity: float = Field(0.1, ge=0, le=1, description="share of pairs that are the volume itself")
 
+    # refinement
+    refinement: Literal["fast", "accurate"] = Field(
+        "accurate", description="instance optimisation: one direction, or both directions averaged"
+    )
+
     # VoxelMorph baseline
     voxelmorph_steps: int = Field(20000, ge=0, description="optimiser steps of the VoxelMorph baseline")
     voxelmorph_lr: float = Field(1e-4, gt=0, description="learning rate of the VoxelMorph baseline")

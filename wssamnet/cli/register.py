@@ -13,7 +13,9 @@ from wssamnet.cli.progress import progress
 
 
 def register(
-    method: Annotated[str, typer.Argument(help="identity, affine, ants, voxelmorph or wssamnet.")],
+    method: Annotated[
+        str, typer.Argument(help="identity, affine, ants, voxelmorph, wssamnet, refinement or wssamnet_refined.")
+    ],
     prepared: Prepared,
     out: Out,
     model: Annotated[Path | None, typer.Option(help="Folder of the trained model, for a learned method.")] = None,
