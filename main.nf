@@ -56,7 +56,7 @@ workflow STUDY {
     schema
 
     main:
-    def settings = ['check', 'preprocess', 'segmentation', 'pretraining', 'registration', 'voxelmorph', 'register']
+    def settings = ['check', 'preprocess', 'segmentation', 'pretraining', 'registration', 'voxelmorph']
         .collectEntries { step -> [(step): settingsFor(step, values, schema)] }
     def code = ['check', 'preprocess', 'train_segmentation', 'pretrain', 'train_registration', 'train_voxelmorph', 'evaluate', 'tables', 'report']
         .collectEntries { verb -> [(verb): packageDigest(projectDir, ["cli/${verb}.py".toString()], ['cli/__init__.py'])] }
@@ -115,7 +115,7 @@ workflow STUDY {
     }
     REGISTER(to_register.map { meta, folders, model ->
         def preset = meta.method == 'ants' ? "--ants-preset ${values.ants_preset} " : ''
-        tuple(meta, folders, model, preset + settings.register, registrarDigest(meta.method))
+        tuple(meta, folders, model, preset + settingsFor("register_${meta.method}".toString(), values, schema), registrarDigest(meta.method))
     })
 
     // Evaluation sees the registrations, the prepared images and the cases' landmarks, not the method.

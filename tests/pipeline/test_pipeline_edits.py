@@ -19,13 +19,13 @@ TABLES = {"TABULATE": 1, "REPORT": 1}
     [
         ("report/page.py", {"REPORT": 1}),
         ("report/style.css", {"REPORT": 1}),
-        ("evaluation/regularity.py", {"EVALUATE": 5, **TABLES}),
+        ("evaluation/regularity.py", {"EVALUATE": 7, **TABLES}),
         ("registration/ants.py", {"REGISTER": 1, "EVALUATE": 1, **TABLES}),
         (
             "training/loop.py",
             {
                 **{"TRAIN_SEGMENTATION": 2, "PRETRAIN": 1, "TRAIN_REGISTRATION": 1, "TRAIN_VOXELMORPH": 1},
-                **{"REGISTER": 2, "EVALUATE": 2, **TABLES},
+                **{"REGISTER": 3, "EVALUATE": 3, **TABLES},
             },
         ),
     ],
@@ -42,8 +42,17 @@ def test_an_edit_repeats_what_depends_on_it(stubbed: Pipeline, edited: str, star
     assert Counter(process for process, status in stubbed.trace() if status != "CACHED") == started
 
 
-def test_a_setting_repeats_the_steps_that_it_concerns(stubbed: Pipeline) -> None:
-    answer = stubbed.run(*WORDS, "--registration_steps", 5)
+@pytest.mark.parametrize(
+    ("words", "started"),
+    [
+        (("--registration_steps", 5), {"TRAIN_REGISTRATION": 1, "REGISTER": 2, "EVALUATE": 2, **TABLES}),
+        (("--refinement", "accurate"), {"REGISTER": 2, "EVALUATE": 2, **TABLES}),
+        (("--ants_preset", "good"), {"REGISTER": 1, "EVALUATE": 1, **TABLES}),
+    ],
+)
+def test_a_parameter_repeats_the_steps_that_it_concerns(
+    stubbed: Pipeline, words: tuple[object, ...], started: dict[str, int]
+) -> None:
+    answer = stubbed.run(*WORDS, *words)
     assert answer.status == 0, answer.output
-    started = Counter(process for process, status in stubbed.trace() if status != "CACHED")
-    assert started == {"TRAIN_REGISTRATION": 1, "REGISTER": 1, "EVALUATE": 1, **TABLES}
+    assert Counter(process for process, status in stubbed.trace() if status != "CACHED") == started

@@ -11,6 +11,7 @@ from conftest import Pipeline
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(600)]
 
+METHODS = ("identity", "affine", "ants", "voxelmorph", "wssamnet", "refinement", "wssamnet_refined")
 ONE_EACH = dict.fromkeys(
     (
         *("SIMULATE", "CHECK_COHORT", "PREPROCESS"),
@@ -27,7 +28,7 @@ def test_the_flow_runs_as_stubs_under_both_parsers(pipeline: Pipeline, parser: s
     # the v2 parser of 25.04 reads the configuration without the parameters of the command line
     default = (pipeline.folder / "results").exists() and parser == "v2"
     counts = Counter(process for process, _ in pipeline.trace("results" if default else "out"))
-    assert counts == {**ONE_EACH, "TRAIN_SEGMENTATION": 2, "REGISTER": 5, "EVALUATE": 5}
+    assert counts == {**ONE_EACH, "TRAIN_SEGMENTATION": 2, "REGISTER": 7, "EVALUATE": 7}
     assert (pipeline.folder / "out" / "report.html").is_file()
 
 
@@ -50,11 +51,11 @@ def test_each_fold_trains_its_own_models_and_the_others_are_shared(pipeline: Pip
     counts = Counter(process for process, _ in pipeline.trace())
     assert counts["TRAIN_SEGMENTATION"] == 4
     assert counts["TRAIN_VOXELMORPH"] == counts["PRETRAIN"] == counts["TRAIN_REGISTRATION"] == 2
-    # 4 test cases a fold in batches of 3 for two learned methods; 8 at once for the three others
-    assert counts["REGISTER"] == 2 * 2 * 2 + 3 * 3
+    # 4 test cases a fold in batches of 3 for three learned methods; 8 at once for the four others
+    assert counts["REGISTER"] == 3 * 2 * 2 + 4 * 3
     assert counts["PREPROCESS"] == 3
     assert {path.name for path in (pipeline.folder / "out" / "models").iterdir()} == {"fold1", "fold2"}
-    for method in ("identity", "affine", "ants", "voxelmorph", "wssamnet"):
+    for method in METHODS:
         found = {path.name for path in (pipeline.folder / "out" / "registration" / method).iterdir()}
         assert found == {f"case_{number}" for number in range(8)}
 

@@ -32,7 +32,7 @@ def test_all_unknown_and_bad_parameters_are_told_at_once(pipeline: Pipeline) -> 
         "--attention: 'multipy' is not allowed (one of multiply, residual, none; ",
         "--levels: '9' is not allowed (a whole number, at least 2, at most 6; ",
         "--test_ratio: '1.5' is not allowed (a number, above 0, below 1; ",
-        "--methods: 'ants,elastix' is not allowed (a list of identity, affine, ants, voxelmorph, wssamnet, with commas",
+        "--methods: 'ants,elastix' is not allowed (a list of identity, affine, ants, ",
         "--seed: 'x' is not allowed (a whole number, at least 0; ",
         "--ants_preset: a value is missing",
         "--velocity: 'maybe' is not allowed (true or false; ",

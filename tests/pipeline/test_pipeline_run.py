@@ -13,7 +13,7 @@ from conftest import REAL_RUN, Answer, Pipeline
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(REAL_RUN + 60)]
 
-METHODS = ("identity", "affine", "ants", "voxelmorph", "wssamnet")
+METHODS = ("identity", "affine", "ants", "voxelmorph", "wssamnet", "refinement", "wssamnet_refined")
 MODELS = ("segmentation_fixed", "segmentation_moving", "pretrained", "wssamnet", "voxelmorph")
 WORDS = ("-profile", "test", "--outdir", "out", "-resume")
 Finished = tuple[Pipeline, Answer]

@@ -21,7 +21,6 @@ STEPS = {
     "pretraining": ("training/pretraining.py",),
     "registration": ("training/registration.py",),
     "voxelmorph": ("training/voxelmorph.py", "models/voxelmorph.py"),
-    "register": ("registration/methods.py", "registration/ants.py"),
 }
 TRAINING = ("segmentation", "pretraining", "registration", "voxelmorph")
 
@@ -98,6 +97,11 @@ def test_a_step_is_given_every_setting_that_its_code_reads(step: str) -> None:
 def test_the_trainings_are_given_every_setting_that_networks_and_losses_read() -> None:
     read = _reads("training", "models", "losses")
     assert {name for name in read if not _steps(name) & set(TRAINING)} == set()
+
+
+def test_a_registrar_is_given_every_setting_that_its_making_reads() -> None:
+    read = _reads("registration/methods.py")
+    assert {name for name in read if not any(step.startswith("register_") for step in _steps(name))} == set()
 
 
 def test_a_preset_reaches_every_step_whose_settings_it_changes() -> None:

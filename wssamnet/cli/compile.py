@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
+import typer
+
 
 def compile_kernels() -> None:
     """Compile the numeric kernels into their cache."""
-    import importlib
-    import pkgutil
+    from wssamnet.kernels.compile import compile_all
 
-    from wssamnet import kernels
-
-    for module in pkgutil.iter_modules(kernels.__path__):
-        importlib.import_module(f"{kernels.__name__}.{module.name}")
-    compile_all = getattr(kernels, "compile_all", None)
-    if compile_all is not None:
-        compile_all()
+    typer.echo(f"kernels compiled in {compile_all():.0f} s", err=True)
