@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wssamnet.kernels import (
+    correlation,
     greedy,
     inversion,
     jacobian,
@@ -50,6 +51,8 @@ def compile_all() -> float:
     smoothing.gaussian(field, 1.0)
     jacobian.determinant(field, np.eye(3))
     _greedy(volume, field)
+    even = np.zeros((1, 4, 4, 4), dtype=np.float32)
+    correlation.correlate_shifts(even, even, 1)
     return time.perf_counter() - start
 
 
