@@ -24,7 +24,7 @@ def test_built_by_name(method: str) -> None:
     ("method", "message"),
     [
         ("wssamnt", "method: 'wssamnt' is not a method (did you mean wssamnet?)"),
-        ("", "method: '' is not a method (one of identity, affine, ants, voxelmorph, wssamnet)"),
+        ("", f"method: '' is not a method (one of {', '.join(METHODS)})"),
         ("wssamnet", "--model: is missing (wssamnet needs the folder of a trained model)"),
         ("voxelmorph", "--model: is missing (voxelmorph needs the folder of a trained model)"),
     ],
