@@ -96,12 +96,34 @@ def _combine(a: Any, b: Any, sums: Any, scale: float, out: Any) -> None:  # prag
 
 
 @njit(**COMPILE)
+def _empty(row: Any) -> bool:  # pragma: no cover - compiled
+    for z in range(row.shape[0]):  # noqa: SIM110 - a generator would not compile to a loop
+        if row[z] != 0:
+            return False
+    return True
+
+
+@njit(**COMPILE)
+def _extents(begin: int, end: int, a: Any, b: Any, extents: Any) -> None:  # pragma: no cover - compiled
+    """Per plane, the rows first..last outside which both images are 0; first > last where all are."""
+    ny = a.shape[1]
+    for x in range(begin, end):
+        low, high = 0, ny
+        while low < ny and _empty(a[x, low]) and _empty(b[x, low]):
+            low += 1
+        while high > low and _empty(a[x, high - 1]) and _empty(b[x, high - 1]):
+            high -= 1
+        extents[x, 0], extents[x, 1] = (low, high) if low < high else (ny, 0)
+
+
+@njit(**COMPILE)
 def _lncc(
     begin: int,
     end: int,
     a: Any,
     b: Any,
     mask: Any,
+    extents: Any,
     window: int,
     squared: bool,
     epsilon: float,
@@ -125,11 +147,16 @@ def _lncc(
     for x in range(max(begin - reach, 0), min(end + reach, nx) + (reach if end + reach > nx else 0)):
         if x < nx:
             maps = ring[x % slots]
-            for y in range(ny):
-                _sum_products(a, b, max(x - radius, 0), min(x + radius + 1, nx), y, radius, products[y])
+            first, last = max(x - radius, 0), min(x + radius + 1, nx)
+            low, high = extents[first:last, 0].min(), extents[first:last, 1].max()
+            for y in range(low, high):
+                _sum_products(a, b, first, last, y, radius, products[y])
             total[:] = 0.0
             for y in range(ny):
-                add_rows(products, max(y - radius, 0), min(y + radius + 1, ny), line)
+                if low >= high or y < low - radius or y >= high + radius:  # only background: uncorrelated
+                    maps[y] = 0.0
+                    continue
+                add_rows(products, max(y - radius, low), min(y + radius + 1, high), line)
                 box_along_row(line, scratch, boxed, window)
                 _correlate(boxed, radius, window**3, squared, epsilon, flat, value, maps[y])
                 if masked:
@@ -147,7 +174,11 @@ def _lncc(
         if wanted and begin <= done < end:
             first, last = max(done - radius, 0), min(done + radius + 1, nx)
             part = products[:, : 3 * pitch]
-            for y in range(ny):
+            far, near = max(first - radius, 0), min(last + radius, nx)
+            low, high = extents[far:near, 0].min(), extents[far:near, 1].max()
+            if low < high:
+                low, high = max(low - radius, 0), min(high + radius, ny)
+            for y in range(low, high):
                 row = part[y]
                 start = ring[first % slots, y]
                 for i in range(3 * pitch):
@@ -163,7 +194,10 @@ def _lncc(
                     for i in range(3 * pitch):
                         row[i] += m0[i]
             for y in range(ny):
-                add_rows(part, max(y - radius, 0), min(y + radius + 1, ny), line[: 3 * pitch])
+                if low >= high or y < low - radius or y >= high + radius:
+                    gradient[done, y] = 0.0
+                    continue
+                add_rows(part, max(y - radius, low), min(y + radius + 1, high), line[: 3 * pitch])
                 box_along_row(line[: 3 * pitch], scratch, boxed[: 3 * pitch], window)
                 _combine(a[done, y], b[done, y], boxed[: 3 * pitch], scale, gradient[done, y])
 
@@ -194,12 +228,15 @@ def lncc_sum(
     """
     empty = np.empty((0, 0, 0), dtype=np.float32)
     totals = np.zeros(fixed.shape[0], dtype=np.float64)
+    extents = np.empty((fixed.shape[0], 2), dtype=np.int64)
+    run_ranges(_extents, len(extents), fixed, moving, extents, parts=4)
     run_ranges(
         _lncc,
         fixed.shape[0],
         fixed,
         moving,
         np.empty((0, 0, 0), dtype=np.bool_) if mask is None else mask,
+        extents,
         window,
         squared,
         epsilon,

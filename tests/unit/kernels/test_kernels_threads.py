@@ -21,6 +21,7 @@ from wssamnet.kernels.warping import gradient_to_displacement, gradient_to_image
 RNG = np.random.default_rng(0)
 A = RNG.random((37, 50, 60), dtype=np.float32)
 B = (0.5 * A + RNG.random(A.shape, dtype=np.float32)).astype(np.float32)
+A[:9], B[:9], A[20:, :15], B[20:, :15] = 0, 0, 0, 0  # background
 U = RNG.normal(scale=3, size=(3, *A.shape)).astype(np.float32)
 
 
