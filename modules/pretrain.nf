@@ -16,7 +16,7 @@ process PRETRAIN {
     """
     wssamnet --threads ${task.cpus} pretrain prepared/* \\
         --segmentation-fixed ${segmentation_fixed} --segmentation-moving ${segmentation_moving} \\
-        --out models/${meta.id}/pretrained ${options}
+        --out models/${meta.id}/pretrained --time-limit ${task.time.toSeconds()} ${options}
     """
 
     stub:

@@ -17,7 +17,7 @@ process TRAIN_REGISTRATION {
     """
     wssamnet --threads ${task.cpus} train-registration prepared/* \\
         --segmentation-fixed ${segmentation_fixed} --segmentation-moving ${segmentation_moving} ${start} \\
-        --out models/${meta.id}/wssamnet ${options}
+        --out models/${meta.id}/wssamnet --time-limit ${task.time.toSeconds()} ${options}
     """
 
     stub:

@@ -15,7 +15,7 @@ process TRAIN_SEGMENTATION {
     script:
     """
     wssamnet --threads ${task.cpus} train-segmentation ${side} prepared/* \\
-        --out models/${meta.id}/segmentation_${side} ${options}
+        --out models/${meta.id}/segmentation_${side} --time-limit ${task.time.toSeconds()} ${options}
     """
 
     stub:

@@ -14,7 +14,8 @@ process TRAIN_VOXELMORPH {
 
     script:
     """
-    wssamnet --threads ${task.cpus} train-voxelmorph prepared/* --out models/${meta.id}/voxelmorph ${options}
+    wssamnet --threads ${task.cpus} train-voxelmorph prepared/* \\
+        --out models/${meta.id}/voxelmorph --time-limit ${task.time.toSeconds()} ${options}
     """
 
     stub:

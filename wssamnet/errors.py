@@ -60,3 +60,19 @@ class ModelError(WssamnetError):
 
 class MissingPackageError(WssamnetError):
     """An optional package that a method needs is not installed."""
+
+
+class TimeIsUp(Exception):
+    """A training that has saved its state because its wall time is nearly used up. No fault: started again, it goes on.
+
+    Args:
+        done: steps made.
+        steps: steps in all.
+        where: folder of the saved state.
+    """
+
+    EXIT_STATUS = 85
+
+    def __init__(self, done: int, steps: int, where: Path) -> None:
+        self.done, self.steps, self.where = done, steps, where
+        super().__init__(f"the wall time is nearly used up after step {done} of {steps}; saved in {where}")

@@ -25,7 +25,7 @@ from wssamnet.cli.tables import tables
 from wssamnet.cli.train_registration import train_registration
 from wssamnet.cli.train_segmentation import train_segmentation
 from wssamnet.cli.train_voxelmorph import train_voxelmorph
-from wssamnet.errors import WssamnetError
+from wssamnet.errors import TimeIsUp, WssamnetError
 
 PACKAGES = ("torch", "antspyx", "voxelmorph", "numpy", "nibabel")
 THREAD_VARIABLES = (
@@ -94,13 +94,19 @@ app.command("compile", hidden=True)(compile_kernels)
 
 
 def run() -> None:
-    """Run the command line. Faults that the user can mend are plain lines and exit status 2."""
+    """Run the command line.
+
+    Faults that the user can mend are plain lines and exit status 2; 85 asks to be called again.
+    """
     try:
         app(prog_name="wssamnet")
     except WssamnetError as error:
         for line in str(error).splitlines():
             print(f"wssamnet: {line}", file=sys.stderr)
         sys.exit(2)
+    except TimeIsUp as pause:
+        print(f"wssamnet: {pause}; the same command goes on from there", file=sys.stderr)
+        sys.exit(pause.EXIT_STATUS)
     except OSError as error:
         if error.errno not in FAULTS_OF_THE_DISK:
             raise

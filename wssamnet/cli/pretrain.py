@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from wssamnet.cli.options import (
-    Checkpoints,
+    CheckpointDir,
+    CheckpointMinutes,
     Out,
     Prepared,
     SegmentationFixed,
     SegmentationMoving,
     Set,
+    TimeLimit,
+    keeping_from,
     settings_from,
 )
 
@@ -18,11 +21,14 @@ def pretrain(
     segmentation_fixed: SegmentationFixed,
     segmentation_moving: SegmentationMoving,
     out: Out,
-    checkpoint_dir: Checkpoints = None,
+    checkpoint_dir: CheckpointDir = None,
+    checkpoint_minutes: CheckpointMinutes = 5,
+    time_limit: TimeLimit = None,
     assignments: Set = None,
 ) -> None:
     """Train the registration network on volumes and their own augmented versions."""
+    keeping = keeping_from(checkpoint_dir, checkpoint_minutes, time_limit)
     from wssamnet.training.pretraining import pretrain as train
 
     segmentation = (segmentation_fixed, segmentation_moving)
-    train(prepared, segmentation, settings_from(assignments), out, checkpoint_dir=checkpoint_dir)
+    train(prepared, segmentation, settings_from(assignments), out, keeping=keeping)

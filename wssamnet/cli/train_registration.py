@@ -8,12 +8,15 @@ from typing import Annotated
 import typer
 
 from wssamnet.cli.options import (
-    Checkpoints,
+    CheckpointDir,
+    CheckpointMinutes,
     Out,
     Prepared,
     SegmentationFixed,
     SegmentationMoving,
     Set,
+    TimeLimit,
+    keeping_from,
     settings_from,
 )
 
@@ -24,11 +27,14 @@ def train_registration(
     segmentation_moving: SegmentationMoving,
     out: Out,
     pretrained: Annotated[Path | None, typer.Option(help="Folder of the pretrained network.")] = None,
-    checkpoint_dir: Checkpoints = None,
+    checkpoint_dir: CheckpointDir = None,
+    checkpoint_minutes: CheckpointMinutes = 5,
+    time_limit: TimeLimit = None,
     assignments: Set = None,
 ) -> None:
     """Train WSSAMNet to register the moving scans to the fixed ones."""
+    keeping = keeping_from(checkpoint_dir, checkpoint_minutes, time_limit)
     from wssamnet.training.registration import train_registration as train
 
     segmentation = (segmentation_fixed, segmentation_moving)
-    train(prepared, segmentation, pretrained, settings_from(assignments), out, checkpoint_dir=checkpoint_dir)
+    train(prepared, segmentation, pretrained, settings_from(assignments), out, keeping=keeping)

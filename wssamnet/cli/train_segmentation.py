@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from wssamnet.cli.options import Checkpoints, Out, Prepared, Set, settings_from
+from wssamnet.cli.options import (
+    CheckpointDir,
+    CheckpointMinutes,
+    Out,
+    Prepared,
+    Set,
+    TimeLimit,
+    keeping_from,
+    settings_from,
+)
 
 
 class Side(StrEnum):
@@ -21,10 +30,13 @@ def train_segmentation(
     side: Annotated[Side, typer.Argument(help="Which scan the network sees.")],
     prepared: Prepared,
     out: Out,
-    checkpoint_dir: Checkpoints = None,
+    checkpoint_dir: CheckpointDir = None,
+    checkpoint_minutes: CheckpointMinutes = 5,
+    time_limit: TimeLimit = None,
     assignments: Set = None,
 ) -> None:
     """Train one of the two segmentation U-Nets on the regions around the landmarks."""
+    keeping = keeping_from(checkpoint_dir, checkpoint_minutes, time_limit)
     from wssamnet.training.segmentation import train_segmentation as train
 
-    train(side.value, prepared, settings_from(assignments), out, checkpoint_dir=checkpoint_dir)
+    train(side.value, prepared, settings_from(assignments), out, keeping=keeping)

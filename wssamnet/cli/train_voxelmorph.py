@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from wssamnet.cli.options import Checkpoints, Out, Prepared, Set, settings_from
+from wssamnet.cli.options import (
+    CheckpointDir,
+    CheckpointMinutes,
+    Out,
+    Prepared,
+    Set,
+    TimeLimit,
+    keeping_from,
+    settings_from,
+)
 
 
-def train_voxelmorph(prepared: Prepared, out: Out, checkpoint_dir: Checkpoints = None, assignments: Set = None) -> None:
+def train_voxelmorph(
+    prepared: Prepared,
+    out: Out,
+    checkpoint_dir: CheckpointDir = None,
+    checkpoint_minutes: CheckpointMinutes = 5,
+    time_limit: TimeLimit = None,
+    assignments: Set = None,
+) -> None:
     """Train the VoxelMorph baseline."""
+    keeping = keeping_from(checkpoint_dir, checkpoint_minutes, time_limit)
     from wssamnet.training.voxelmorph import train_voxelmorph as train
 
-    train(prepared, settings_from(assignments), out, checkpoint_dir=checkpoint_dir)
+    train(prepared, settings_from(assignments), out, keeping=keeping)

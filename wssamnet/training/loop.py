@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from wssamnet.errors import ModelError
-from wssamnet.training.checkpoint import LAST, load_checkpoint, save_checkpoint
+from wssamnet.errors import ModelError, TimeIsUp
+from wssamnet.training.checkpoint import CheckpointFolder, Keeping, State
 from wssamnet.training.progress import TrainingProgress
 
 History = list[dict[str, float]]
@@ -31,9 +32,8 @@ class Plan:
         steps: optimiser steps.
         learning_rate: at the start.
         schedule: "step", halved after each third, or "cosine", to a hundredth.
-        defines: whatever else defines the run (settings, case ids); a checkpoint fits only the same.
-        checkpoints: folder of the state for resuming; None keeps none.
-        checkpoint_every: steps between two checkpoints.
+        defines: whatever else defines the run (settings, data, code); a checkpoint fits only the same.
+        keeping: where the state is kept for going on; None keeps none.
     """
 
     name: str
@@ -41,14 +41,20 @@ class Plan:
     learning_rate: float
     schedule: Literal["step", "cosine"]
     defines: tuple[Any, ...] = ()
-    checkpoints: Path | None = None
-    checkpoint_every: int = 100
+    keeping: Keeping | None = None
 
     @property
     def key(self) -> str:
         """Digest of everything that decides the result."""
         content = [self.name, self.steps, self.learning_rate, self.schedule, *self.defines]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def folder(self) -> CheckpointFolder | None:
+        """Where this very training keeps its state."""
+        if self.keeping is None:
+            return None
+        return CheckpointFolder(self.keeping.root / f"{self.name.replace(' ', '_')}-{self.key[:16]}", self.key)
 
 
 def learning_rate(plan: Plan, step: int) -> float:
@@ -58,8 +64,47 @@ def learning_rate(plan: Plan, step: int) -> float:
     return plan.learning_rate * (0.01 + 0.99 * (1 + math.cos(math.pi * step / plan.steps)) / 2)
 
 
+class _Keeper:
+    """Saves when it is time to, and says when the training has to stop."""
+
+    def __init__(self, keeping: Keeping, folder: CheckpointFolder) -> None:
+        self.keeping, self.folder = keeping, folder
+        self.saved = self.stepped = time.monotonic()
+        self.longest_step = self.longest_save = 0.0
+        self.lowest = math.inf
+
+    def after_step(self, state: Callable[[], State], history: History, steps: int) -> None:
+        """Call after every step.
+
+        Raises:
+            TimeIsUp: the next step might not end before the deadline; the state is saved.
+        """
+        now = time.monotonic()
+        self.longest_step = max(self.longest_step, now - self.stepped)
+        finished = len(history) == steps
+        late = self._late(now) and not finished
+        if finished or late or now - self.saved >= self.keeping.every:
+            recent = [row["total"] for row in history[-50:]]
+            mean = sum(recent) / len(recent)
+            best = mean < self.lowest
+            self.lowest = min(self.lowest, mean)
+            self.longest_save = max(self.longest_save, self.folder.save({**state(), "lowest": self.lowest}, best=best))
+            self.saved = time.monotonic()
+        if late:
+            raise TimeIsUp(len(history), steps, self.folder.path)
+        self.stepped = time.monotonic()
+
+    def _late(self, now: float) -> bool:
+        if self.keeping.deadline is None:
+            return False
+        return now + self.keeping.reserve + 2 * (self.longest_step + self.longest_save) >= self.keeping.deadline
+
+
 def run_training(model: nn.Module, losses: Losses, plan: Plan) -> tuple[History, float]:
-    """Train in place; go on from the last checkpoint where there is one.
+    """Train in place; go on from the newest sound checkpoint where there is one.
+
+    A training that was cut anywhere, any number of times, ends with the weights of one that was not: on a CPU
+    to the last bit.
 
     Args:
         model: its parameters that require a gradient are trained.
@@ -68,22 +113,24 @@ def run_training(model: nn.Module, losses: Losses, plan: Plan) -> tuple[History,
         plan: see `Plan`.
 
     Returns:
-        one row a step, {"total", …terms}, and the seconds that it took (of this run alone).
+        one row a step, {"total", …terms}, and the seconds that it took, over all attempts up to their last saves.
 
     Raises:
-        ModelError: a loss is NaN or infinite; a checkpoint is damaged or of another run.
+        ModelError: a loss is NaN or infinite.
+        TimeIsUp: the wall time is nearly used up; the state is saved. At least one step was made.
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.Adam(parameters, lr=plan.learning_rate)
     history: History = []
-    last = plan.checkpoints / LAST if plan.checkpoints is not None else None
-    if last is not None and last.is_file():
-        state = load_checkpoint(last, key=plan.key)
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        torch.set_rng_state(state["rng"])
+    spent = 0.0
+    folder = plan.folder
+    keeper = _Keeper(plan.keeping, folder) if plan.keeping is not None and folder is not None else None
+    if keeper is not None and (state := keeper.folder.newest()) is not None:
+        _restore(state, model, optimiser)
+        keeper.lowest, spent = state["lowest"], state["seconds"]
         history = [dict(zip(state["terms"], row, strict=True)) for row in state["history"].tolist()]
-    begin = time.perf_counter()
+        print(f"{plan.name}: goes on after step {len(history)} of {plan.steps}", file=sys.stderr, flush=True)
+    begin = time.perf_counter() - spent
     model.train()
     with TrainingProgress(plan.name, plan.steps, done=len(history)) as progress:
         for step in range(len(history), plan.steps):
@@ -104,18 +151,28 @@ def run_training(model: nn.Module, losses: Losses, plan: Plan) -> tuple[History,
             optimiser.step()
             history.append(row)
             progress.update(step + 1, row)
-            if last is not None and ((step + 1) % plan.checkpoint_every == 0 or step + 1 == plan.steps):
-                save_checkpoint(last, _state(model, optimiser, history, plan))
+            if keeper is not None:
+                seconds = time.perf_counter() - begin
+                keeper.after_step(partial(_state, model, optimiser, history, seconds), history, plan.steps)
     model.eval()
     return history, time.perf_counter() - begin
 
 
-def _state(model: nn.Module, optimiser: torch.optim.Adam, history: History, plan: Plan) -> dict[str, Any]:
+def _state(model: nn.Module, optimiser: torch.optim.Adam, history: History, seconds: float) -> State:
     return {
-        "key": plan.key,
+        "seconds": seconds,
         "model": model.state_dict(),
         "optimiser": optimiser.state_dict(),
         "rng": torch.get_rng_state(),
+        "rng_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         "terms": list(history[0]),
         "history": torch.tensor([list(row.values()) for row in history], dtype=torch.float64),
     }
+
+
+def _restore(state: State, model: nn.Module, optimiser: torch.optim.Adam) -> None:
+    model.load_state_dict(state["model"])
+    optimiser.load_state_dict(state["optimiser"])
+    torch.set_rng_state(state["rng"])
+    if len(state["rng_cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(state["rng_cuda"])

@@ -13,7 +13,9 @@ from wssamnet.losses import image_loss, smoothness
 from wssamnet.models.warp import warp
 from wssamnet.settings import Settings
 from wssamnet.training.augmentation import affine_displacement, random_affine
+from wssamnet.training.checkpoint import Keeping
 from wssamnet.training.dataset import Batch, TrainingSet, open_training_set
+from wssamnet.training.identity import training_identity
 from wssamnet.training.loop import Plan
 from wssamnet.training.stage import begin, train_and_save
 from wssamnet.training.starting import wssamnet_with_segmentation
@@ -52,7 +54,7 @@ def pretrain(
     settings: Settings,
     out: str | Path,
     *,
-    checkpoint_dir: Path | None = None,
+    keeping: Keeping | None = None,
 ) -> Path:
     """Train WSSAMNet's registration U-Net on pairs of a volume and its deformed self.
 
@@ -63,15 +65,14 @@ def pretrain(
         segmentation: folders of the fixed and the moving segmentation model.
         settings: `pretraining_…`, `registration_lr`, the image losses and the smoothness.
         out: the model's folder; see `training.stage`.
-        checkpoint_dir: where the state is kept, and looked for, so that a training can go on.
+        keeping: where the state is kept, and looked for, so that a training can go on; None keeps none.
 
     Returns:
         `out`.
 
     Raises:
         CohortError: the cases do not fit each other or the settings.
-        ModelError: a segmentation model is missing or does not fit, the loss is not finite, or a
-            checkpoint does not fit.
+        ModelError: a segmentation model is missing or does not fit, the loss is not finite.
     """
     device = begin(settings)
     cases = open_training_set(prepared, settings)
@@ -87,12 +88,13 @@ def pretrain(
         rough = smoothness(prediction.field, kind=settings.smoothness)
         return {**terms, "smoothness": settings.smoothness_weight * rough}
 
+    identity = training_identity(cases, ("fixed", "moving"), segmentation) if keeping is not None else None
     plan = Plan(
         "pretraining",
         settings.pretraining_steps,
         settings.registration_lr,
         settings.schedule,
-        defines=(settings.model_dump(mode="json"), cases.ids),
-        checkpoints=checkpoint_dir,
+        defines=(settings.model_dump(mode="json"), identity),
+        keeping=keeping,
     )
     return train_and_save(model, losses, plan, kind="wssamnet", cases=cases, settings=settings, device=device, out=out)

@@ -12,7 +12,9 @@ from wssamnet.losses import focal, image_loss, smoothness
 from wssamnet.models.warp import warp
 from wssamnet.models.wssamnet import WSSAMNet
 from wssamnet.settings import Settings
+from wssamnet.training.checkpoint import Keeping
 from wssamnet.training.dataset import open_training_set
+from wssamnet.training.identity import training_identity
 from wssamnet.training.loop import Plan
 from wssamnet.training.stage import begin, train_and_save
 from wssamnet.training.starting import wssamnet_with_segmentation
@@ -54,7 +56,7 @@ def train_registration(
     settings: Settings,
     out: str | Path,
     *,
-    checkpoint_dir: Path | None = None,
+    keeping: Keeping | None = None,
 ) -> Path:
     """Train WSSAMNet to register the pre-aligned moving scans to the fixed ones.
 
@@ -67,14 +69,14 @@ def train_registration(
         pretrained: folder of the pretrained WSSAMNet, whose registration U-Net is the start; None starts afresh.
         settings: `registration_…`, `stage2`, the image losses, the smoothness, `focal_…`.
         out: the model's folder; see `training.stage`.
-        checkpoint_dir: where the state is kept, and looked for, so that a training can go on.
+        keeping: where the state is kept, and looked for, so that a training can go on; None keeps none.
 
     Returns:
         `out`.
 
     Raises:
         CohortError: the cases do not fit each other or the settings, or lack landmarks.
-        ModelError: a model is missing or does not fit, the loss is not finite, or a checkpoint does not fit.
+        ModelError: a model is missing or does not fit, the loss is not finite.
     """
     device = begin(settings)
     together = settings.stage2 == "end_to_end" and settings.attention != "none"
@@ -102,13 +104,18 @@ def train_registration(
                 terms[f"focal_{side}"] = settings.focal_weight * found
         return terms
 
+    identity = (
+        training_identity(cases, names, (*segmentation, *([] if pretrained is None else [pretrained])))
+        if keeping is not None
+        else None
+    )
     plan = Plan(
         "registration",
         settings.registration_steps,
         settings.registration_lr,
         settings.schedule,
-        defines=(settings.model_dump(mode="json"), cases.ids, pretrained is not None),
-        checkpoints=checkpoint_dir,
+        defines=(settings.model_dump(mode="json"), identity, pretrained is not None),
+        keeping=keeping,
     )
     return train_and_save(
         model,

@@ -11,7 +11,9 @@ from torch import Tensor
 from wssamnet.losses import focal
 from wssamnet.models.persistence import build_model
 from wssamnet.settings import Settings
+from wssamnet.training.checkpoint import Keeping
 from wssamnet.training.dataset import open_training_set
+from wssamnet.training.identity import training_identity
 from wssamnet.training.loop import Plan
 from wssamnet.training.stage import begin, train_and_save
 
@@ -22,7 +24,7 @@ def train_segmentation(
     settings: Settings,
     out: str | Path,
     *,
-    checkpoint_dir: Path | None = None,
+    keeping: Keeping | None = None,
 ) -> Path:
     """Train one segmentation U-Net with the focal loss of the ROIs, inside the brain.
 
@@ -31,14 +33,14 @@ def train_segmentation(
         prepared: folders of the training cases, with landmarks.
         settings: `segmentation_steps`, `segmentation_lr`, `batch_size`, `focal_gamma`, the network's shape.
         out: the model's folder; see `training.stage`.
-        checkpoint_dir: where the state is kept, and looked for, so that a training can go on.
+        keeping: where the state is kept, and looked for, so that a training can go on; None keeps none.
 
     Returns:
         `out`.
 
     Raises:
         CohortError: the cases do not fit each other or the settings, or lack landmarks.
-        ModelError: the loss is not finite, or a checkpoint does not fit.
+        ModelError: the loss is not finite.
     """
     device = begin(settings)
     cases = open_training_set(prepared, settings, needs=[f"{side}_roi"])
@@ -50,13 +52,14 @@ def train_segmentation(
         roi, mask = batch[f"{side}_roi"], batch[f"{side}_mask"]
         return {"focal": focal(model(batch[side]), roi, gamma=settings.focal_gamma, mask=mask)}
 
+    identity = training_identity(cases, names) if keeping is not None else None
     plan = Plan(
         f"segmentation {side}",
         settings.segmentation_steps,
         settings.segmentation_lr,
         settings.schedule,
-        defines=(settings.model_dump(mode="json"), cases.ids),
-        checkpoints=checkpoint_dir,
+        defines=(settings.model_dump(mode="json"), identity),
+        keeping=keeping,
     )
     return train_and_save(
         model, losses, plan, kind="segmentation", cases=cases, settings=settings, device=device, out=out

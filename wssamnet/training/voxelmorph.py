@@ -11,15 +11,18 @@ from wssamnet.losses import lncc, smoothness
 from wssamnet.models.persistence import build_model
 from wssamnet.models.warp import warp
 from wssamnet.settings import Settings
+from wssamnet.training.checkpoint import Keeping
 from wssamnet.training.dataset import open_training_set
+from wssamnet.training.identity import training_identity
 from wssamnet.training.loop import Plan
 from wssamnet.training.stage import begin, train_and_save
 
 _WINDOW = 9  # of the published loss
+_ARRAYS = ("fixed", "moving", "fixed_mask")
 
 
 def train_voxelmorph(
-    prepared: Sequence[str | Path], settings: Settings, out: str | Path, *, checkpoint_dir: Path | None = None
+    prepared: Sequence[str | Path], settings: Settings, out: str | Path, *, keeping: Keeping | None = None
 ) -> Path:
     """Train VoxelMorph with its published loss: squared LNCC, window 9, plus the field's squared gradient.
 
@@ -30,14 +33,14 @@ def train_voxelmorph(
         prepared: folders of the training cases; landmarks are not used.
         settings: `voxelmorph_…`, `batch_size`, `schedule`.
         out: the model's folder; see `training.stage`.
-        checkpoint_dir: where the state is kept, and looked for, so that a training can go on.
+        keeping: where the state is kept, and looked for, so that a training can go on; None keeps none.
 
     Returns:
         `out`.
 
     Raises:
         CohortError: the cases do not fit each other or the settings.
-        ModelError: the loss is not finite, or a checkpoint does not fit.
+        ModelError: the loss is not finite.
         MissingPackageError: `voxelmorph` is not installed.
     """
     device = begin(settings)
@@ -46,7 +49,7 @@ def train_voxelmorph(
 
     def losses(step: int) -> dict[str, Tensor]:
         picks = cases.draw(step, settings.batch_size)
-        batch = cases.batch(picks, ("fixed", "moving", "fixed_mask"), device)
+        batch = cases.batch(picks, _ARRAYS, device)
         displacement, field = model(batch["fixed"], batch["moving"])
         warped = warp(batch["moving"], displacement)
         return {
@@ -54,13 +57,14 @@ def train_voxelmorph(
             "smoothness": settings.voxelmorph_smoothness * smoothness(field, kind="l2"),
         }
 
+    identity = training_identity(cases, _ARRAYS) if keeping is not None else None
     plan = Plan(
         "voxelmorph",
         settings.voxelmorph_steps,
         settings.voxelmorph_lr,
         settings.schedule,
-        defines=(settings.model_dump(mode="json"), cases.ids),
-        checkpoints=checkpoint_dir,
+        defines=(settings.model_dump(mode="json"), identity),
+        keeping=keeping,
     )
     return train_and_save(
         model, losses, plan, kind="voxelmorph", cases=cases, settings=settings, device=device, out=out
