@@ -2,52 +2,94 @@
 
 from __future__ import annotations
 
-import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from wssamnet.kernels import warping
+
+Outside = Literal["zero", "border"]
 
 
-def _cube_points(displacement: Tensor) -> Tensor:
-    """(B, X, Y, Z, 3): where each voxel reads, in torch's kji order, -1 and +1 at the outer voxel centres."""
-    shape = displacement.shape[2:]
+def _cube_points(displacement: Tensor, shape: torch.Size) -> Tensor:
+    """(B, X', Y', Z', 3): where each voxel reads, in torch's kji order, -1 and +1 at the outer faces of the image."""
     points = []
     for axis in (2, 1, 0):
-        scale = 2 / max(shape[axis] - 1, 1)
-        line = torch.arange(shape[axis], dtype=displacement.dtype, device=displacement.device) * scale - 1
+        scale = 2 / shape[axis]  # faces, not centres: an axis of one voxel has two faces but no extent between centres
+        size = displacement.shape[axis + 2]
+        line = torch.arange(size, dtype=displacement.dtype, device=displacement.device) * scale + (scale / 2 - 1)
         view = [1, 1, 1]
         view[axis] = -1
         points.append(torch.addcmul(line.view(view), displacement[:, axis], displacement.new_tensor(scale)))
     return torch.stack(points, dim=-1)
 
 
-def warp(image: Tensor, displacement: Tensor, *, outside: Literal["zero", "border"] = "zero") -> Tensor:
+def warp_reference(image: Tensor, displacement: Tensor, *, outside: Outside = "zero") -> Tensor:
+    """`warp` by torch's ``grid_sample``: for every device and float type."""
+    points = _cube_points(displacement, image.shape[2:])
+    padding = "zeros" if outside == "zero" else "border"
+    warped: Tensor = F.grid_sample(image, points, "bilinear", padding_mode=padding, align_corners=False)
+    return warped
+
+
+class _Warp(torch.autograd.Function):
+    """The warp by the compiled kernels; nothing but its two inputs is kept for the gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, displacement: Tensor, outside: Outside) -> Tensor:
+        image, displacement = image.detach().contiguous(), displacement.detach().contiguous()
+        ctx.save_for_backward(image, displacement)
+        ctx.outside = outside
+        out = [warping.warp(i, u, outside=outside) for i, u in _items(image, displacement)]
+        return _joined(out)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        image, displacement = ctx.saved_tensors
+        items = list(zip(_items(image, displacement), upstream.contiguous().numpy(), strict=True))
+        to_image = to_displacement = None
+        if ctx.needs_input_grad[0]:
+            shape = image.shape[2:]
+            to_image = _joined([warping.gradient_to_image(shape, u, g, outside=ctx.outside) for (_, u), g in items])
+        if ctx.needs_input_grad[1]:
+            found = [warping.gradient_to_displacement(i, u, g, outside=ctx.outside) for (i, u), g in items]
+            to_displacement = _joined(found)
+        return to_image, to_displacement, None
+
+
+def _items(image: Tensor, displacement: Tensor) -> Any:
+    """The batch's items as arrays that share its memory."""
+    return zip(image.numpy(), displacement.numpy(), strict=True)
+
+
+def _joined(items: list[Any]) -> Tensor:
+    """A batch of arrays; one alone is not copied."""
+    tensors = [torch.from_numpy(item) for item in items]
+    return tensors[0][None] if len(tensors) == 1 else torch.stack(tensors)
+
+
+def warp(image: Tensor, displacement: Tensor, *, outside: Outside = "zero") -> Tensor:
     """Read an image at displaced places (Jaderberg et al. 2015), trilinear.
+
+    float32 on a CPU runs compiled kernels on all threads, whose bits do not depend on how many there are, and can
+    be differentiated once; everything else runs `warp_reference`.
 
     Args:
         image: (B, C, X, Y, Z), the moving image.
-        displacement: (B, 3, X, Y, Z), voxels in ijk order, pull-back: out(x) = image(x + u(x)).
+        displacement: (B, 3, X', Y', Z'), voxels in ijk order, pull-back: out(x) = image(x + u(x)).
         outside: what lies beyond the image: 0, or its border value.
 
     Returns:
-        (B, C, X, Y, Z).
+        (B, C, X', Y', Z').
     """
-    points = _cube_points(displacement)
-    padding = "zeros" if outside == "zero" else "border"
-    batch, channels, x = image.shape[:3]
-    parts = math.gcd(x, torch.get_num_threads())
-    if batch == 1 and parts > 1 and image.device.type == "cpu" and not image.requires_grad:
-        # torch spreads the items of a batch over the threads, never one item: slabs become items
-        slabs = points.view(parts, x // parts, *points.shape[2:])
-        out = F.grid_sample(
-            image.expand(parts, -1, -1, -1, -1), slabs, "bilinear", padding_mode=padding, align_corners=True
-        )
-        joined: Tensor = out.transpose(0, 1).reshape(1, channels, *points.shape[1:4])
-        return joined
-    warped: Tensor = F.grid_sample(image, points, "bilinear", padding_mode=padding, align_corners=True)
-    return warped
+    both = (image, displacement)
+    if all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in both):
+        return _Warp.apply(image, displacement, outside)  # type: ignore[no-any-return]
+    return warp_reference(image, displacement, outside=outside)
 
 
 def compose(first: Tensor, then: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ import torch
 from torch import nn
 
 from wssamnet.files import write_json
+from wssamnet.kernels.memory import keep_freed_memory
 from wssamnet.models.persistence import Kind, save_model
 from wssamnet.settings import Settings
 from wssamnet.training.curves import draw_losses
@@ -30,10 +31,11 @@ from wssamnet.training.loop import History, Losses, Plan, run_training
 
 
 def begin(settings: Settings) -> torch.device:
-    """Seed torch, set its threads from OMP_NUM_THREADS (else the cores of this process), choose the device."""
+    """Seed torch, set its threads from OMP_NUM_THREADS (else this process's cores) and the allocator; the device."""
     told = os.environ.get("OMP_NUM_THREADS", "")
     torch.set_num_threads(int(told) if told.isdigit() and int(told) > 0 else len(os.sched_getaffinity(0)))
     torch.manual_seed(settings.seed)
+    keep_freed_memory()
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
