@@ -15,6 +15,7 @@ from wssamnet.kernels import (
     laplacian,
     lncc,
     mutual_information,
+    normalisation,
     roughness,
     sampling,
     smoothing,
@@ -53,6 +54,9 @@ def compile_all() -> float:
     _greedy(volume, field)
     even = np.zeros((1, 4, 4, 4), dtype=np.float32)
     correlation.correlate_shifts(even, even, 1)
+    rows, ones = even[0, 0], np.ones(1, np.float32)
+    statistics = normalisation.normalise(rows, ones, ones, np.empty_like(rows), epsilon=1e-5, slope=0.1)
+    normalisation.gradients(rows, statistics, ones, ones, rows, np.empty_like(rows), slope=0.1)
     return time.perf_counter() - start
 
 

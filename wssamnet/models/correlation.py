@@ -18,12 +18,14 @@ _SHARPNESS = 10.0  # of the softmax over shifts
 
 
 def _local_mean(image: Tensor) -> Tensor:
-    image = F.pad(image, (_WINDOW // 2,) * 6)  # avg_pool3d's own padding refuses images below the window
-    for axis in range(3):  # one axis after the other: 15 additions a voxel instead of 125
-        kernel = [1, 1, 1]
-        kernel[axis] = _WINDOW
-        image = F.avg_pool3d(image, kernel, stride=1)
-    return image
+    image = F.pad(image, (_WINDOW // 2,) * 6)
+    for axis in (2, 3, 4):  # one axis after the other: 12 additions a voxel; avg_pool3d takes four times as long
+        size = image.shape[axis] - _WINDOW + 1
+        total = image.narrow(axis, 0, size) + image.narrow(axis, 1, size)
+        for shift in range(2, _WINDOW):
+            total += image.narrow(axis, shift, size)
+        image = total
+    return image / _WINDOW**3
 
 
 def normalise_locally(image: Tensor) -> Tensor:

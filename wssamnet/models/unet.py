@@ -7,17 +7,30 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wssamnet.models.convolution import Convolution
+from wssamnet.models.normalisation import normalise
 from wssamnet.models.padding import crop_end, pad_end, padded_shape
 
+_SLOPE = 0.1  # of the LeakyReLU below 0
 
-def _block(in_channels: int, out_channels: int) -> nn.Sequential:
-    """Twice convolution, instance norm, LeakyReLU. A group a channel *is* instance norm, and
-    unlike `InstanceNorm3d` torch computes it in channels-last memory without a copy."""
-    layers: list[nn.Module] = []
-    for channels in (in_channels, out_channels):
-        layers += [Convolution(channels, out_channels), nn.GroupNorm(out_channels, out_channels)]
-        layers += [nn.LeakyReLU(0.1, inplace=True)]
-    return nn.Sequential(*layers)
+
+class _Block(nn.Sequential):
+    """Twice convolution, instance norm (a group a channel), LeakyReLU; norm and LeakyReLU are computed together."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        layers: list[nn.Module] = []
+        for channels in (in_channels, out_channels):
+            layers += [Convolution(channels, out_channels), nn.GroupNorm(out_channels, out_channels)]
+            layers += [nn.LeakyReLU(_SLOPE)]
+        super().__init__(*layers)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, in_channels, X, Y, Z) → (B, out_channels, X, Y, Z)."""
+        for layer in self:
+            if isinstance(layer, nn.GroupNorm):
+                input = normalise(input, layer.weight, layer.bias, epsilon=layer.eps, slope=_SLOPE)
+            elif isinstance(layer, Convolution):
+                input = layer(input)
+        return input
 
 
 class UNet(nn.Module):
@@ -34,9 +47,9 @@ class UNet(nn.Module):
         super().__init__()
         widths = [features * 2**level for level in range(levels)]
         self.multiple = 2 ** (levels - 1)
-        self.encoder = nn.ModuleList(_block(*pair) for pair in zip([in_channels, *widths], widths, strict=False))
+        self.encoder = nn.ModuleList(_Block(*pair) for pair in zip([in_channels, *widths], widths, strict=False))
         self.decoder = nn.ModuleList(
-            _block(widths[level] + widths[level + 1], widths[level]) for level in range(levels - 1)
+            _Block(widths[level] + widths[level + 1], widths[level]) for level in range(levels - 1)
         )
         self.output = Convolution(features, out_channels)
 

@@ -105,7 +105,8 @@ class WSSAMNet(nn.Module):
         field = self.registration(attentive)
         displacement = integrate(field) if self.settings.velocity else field
         if self.coarse:
-            displacement, field = upsample_displacement(displacement), upsample_displacement(field)
+            field = upsample_displacement(field)
+            displacement = upsample_displacement(displacement) if self.settings.velocity else field
         return Prediction(
             crop_end(displacement, shape),
             crop_end(field, shape),
