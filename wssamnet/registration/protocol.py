@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import shutil
@@ -90,6 +91,7 @@ def _folder_atomically(target: Path) -> Iterator[Path]:
         shutil.rmtree(replaced, ignore_errors=True)
 
 
+@functools.cache
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for package in ("wssamnet", "torch", "antspyx", "voxelmorph", "numpy", "nibabel"):
@@ -123,6 +125,95 @@ def _round_trip(result: Registration, moving: Array, mapped: Array) -> dict[str,
     }
 
 
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A prepared case in memory: `register` and `write` need nothing from the disk."""
+
+    case: PreparedCase
+    moving: Volume
+    fixed_grid: Grid
+    moving_grid: Grid
+    landmarks: Landmarks | None
+    seconds: float
+
+
+def load(case: PreparedCase) -> Loaded:
+    """Read what a registration and its files need.
+
+    Raises:
+        ImageError, GeometryError: an image of the case cannot be read.
+    """
+    begin = time.perf_counter()
+    for name in ("fixed", "moving", "fixed_mask", "moving_mask"):
+        case.array(name).sum(dtype=np.float64)  # pages the memory map in: reading is not timed as registering
+    content = case.image("moving"), case.native_grid("fixed"), case.native_grid("moving"), case.moving_landmarks()
+    return Loaded(case, *content, time.perf_counter() - begin)
+
+
+def write(
+    registrar: Registrar, loaded: Loaded, result: Registration, seconds: float, out: str | Path, **record: Any
+) -> Path:
+    """Write one case's files; the folder appears whole or not at all.
+
+    Args:
+        registrar: the method.
+        loaded: the case.
+        result: what the method returned.
+        seconds: that it took.
+        out: the root; files go to ``out/<method>/<case>``, in place of an earlier run's.
+        record: for ``run.json``; `start_up` joins the seconds.
+
+    Returns:
+        the case's folder.
+
+    Raises:
+        GeometryError: the method's displacement is not finite.
+    """
+    begin = time.perf_counter()
+    case, landmarks = loaded.case, loaded.landmarks
+    forward = _finite(result.pull_back, loaded.fixed_grid, registrar, case)
+    backward = _finite(result.push_forward, loaded.moving_grid, registrar, case)
+    warped = resample(loaded.moving, loaded.fixed_grid, forward)
+    out = Path(out)
+    with _folder_atomically(out / registrar.name / case.id) as folder:
+        write_image(folder / "warped.nii.gz", Volume(warped.data, loaded.fixed_grid))
+        write_displacement(folder / "fixed_to_moving.nii.gz", forward.displacement, loaded.fixed_grid)
+        write_displacement(folder / "moving_to_fixed.nii.gz", backward.displacement, loaded.moving_grid)
+        round_trip = None
+        if landmarks is not None:
+            mapped = result.push_forward(landmarks.points)
+            write_landmarks(folder / "landmarks.csv", Landmarks(landmarks.ids, mapped))
+            round_trip = _round_trip(result, landmarks.points, mapped)
+        parts = {
+            "start_up": record.pop("start_up", 0.0),
+            "load": loaded.seconds,
+            "register": seconds,
+            "write": time.perf_counter() - begin,
+        }
+        content = {
+            "method": registrar.name,
+            "case": case.id,
+            "seconds": {name: round(value, 4) for name, value in parts.items()},
+            "device": registrar.device,
+            "threads": thread_count(),
+            "seed": registrar.seed,
+            "versions": _versions(),
+            "prealigned_by": case.record.get("prealigned_by"),
+            "landmark_round_trip": round_trip,
+            **record,
+            **result.record,
+        }
+        write_json(folder / "run.json", content)
+    return out / registrar.name / case.id
+
+
+def timed(registrar: Registrar, loaded: Loaded) -> tuple[Registration, float]:
+    """Register, and the seconds that it took."""
+    begin = time.perf_counter()
+    result = registrar.register(loaded.case)
+    return result, time.perf_counter() - begin
+
+
 def run(
     registrar: Registrar, case: PreparedCase, out: str | Path, *, start_up: float = 0.0, cases_in_task: int = 1
 ) -> Path:
@@ -141,46 +232,8 @@ def run(
     Raises:
         GeometryError: the method's displacement is not finite.
     """
-    clock = time.perf_counter
-    begin = clock()
-    for name in ("fixed", "moving", "fixed_mask", "moving_mask"):
-        case.array(name).sum(dtype=np.float64)  # pages the memory map in: reading is not timed as registering
-    moving, fixed_grid, moving_grid = case.image("moving"), case.native_grid("fixed"), case.native_grid("moving")
-    landmarks = case.moving_landmarks()
-    loaded = clock()
-    result = registrar.register(case)
-    registered = clock()
-
-    forward = _finite(result.pull_back, fixed_grid, registrar, case)
-    backward = _finite(result.push_forward, moving_grid, registrar, case)
-    warped = resample(moving, fixed_grid, forward)
-    out = Path(out)
-    with _folder_atomically(out / registrar.name / case.id) as folder:
-        write_image(folder / "warped.nii.gz", Volume(warped.data, fixed_grid))
-        write_displacement(folder / "fixed_to_moving.nii.gz", forward.displacement, fixed_grid)
-        write_displacement(folder / "moving_to_fixed.nii.gz", backward.displacement, moving_grid)
-        round_trip = None
-        if landmarks is not None:
-            mapped = result.push_forward(landmarks.points)
-            write_landmarks(folder / "landmarks.csv", Landmarks(landmarks.ids, mapped))
-            round_trip = _round_trip(result, landmarks.points, mapped)
-        record = {
-            "method": registrar.name,
-            "case": case.id,
-            "seconds": {
-                "start_up": round(start_up, 4),
-                "load": round(loaded - begin, 4),
-                "register": round(registered - loaded, 4),
-                "write": round(clock() - registered, 4),
-            },
-            "cases_in_task": cases_in_task,
-            "device": registrar.device,
-            "threads": thread_count(),
-            "seed": registrar.seed,
-            "versions": _versions(),
-            "prealigned_by": case.record.get("prealigned_by"),
-            "landmark_round_trip": round_trip,
-            **result.record,
-        }
-        write_json(folder / "run.json", record)
-    return out / registrar.name / case.id
+    loaded = load(case)
+    result, seconds = timed(registrar, loaded)
+    return write(
+        registrar, loaded, result, seconds, out, start_up=start_up, cases_in_task=cases_in_task, overlapped=False
+    )
