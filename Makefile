@@ -25,7 +25,7 @@ demo: $(READY) ## the whole job on the embedded cohort: trains, registers, evalu
 
 test: $(READY) ## every test, the real pipeline on a tiny cohort included
 	@echo "[test] pytest $(TESTS)"
-	@$(RUN) pytest $(TESTS)
+	@$(RUN) pytest -n 2 --dist loadfile $(TESTS)
 
 lint: $(READY) ## ruff, mypy and nextflow lint
 	@$(RUN) ruff check . && ruff format --check . && mypy && nextflow lint main.nf nextflow.config modules conf
