@@ -16,6 +16,7 @@ from wssamnet.kernels import (
     lncc,
     mutual_information,
     normalisation,
+    resizing,
     roughness,
     sampling,
     smoothing,
@@ -50,6 +51,7 @@ def compile_all() -> float:
     roughness.roughness(u, np.ones((3, 3), np.float32), absolute=False, gradient=np.empty_like(u))
     field = np.ascontiguousarray(np.moveaxis(u, 0, -1))
     smoothing.gaussian(field, 1.0)
+    resizing.resize(field, tuple(np.zeros(2) for _ in range(3)))
     jacobian.determinant(field, np.eye(3))
     _greedy(volume, field)
     even = np.zeros((1, 4, 4, 4), dtype=np.float32)

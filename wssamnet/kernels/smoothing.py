@@ -69,7 +69,11 @@ def half_gaussian(sigma: float, truncate: float = 4.0) -> NDArray[np.float64]:
 
 
 def gaussian(
-    field: NDArray[np.float32], sigma: float | Sequence[float] | NDArray[np.floating[Any]], *, truncate: float = 4.0
+    field: NDArray[np.float32],
+    sigma: float | Sequence[float] | NDArray[np.floating[Any]],
+    *,
+    truncate: float = 4.0,
+    out: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Smooth each component of a field; agrees with ``scipy.ndimage.gaussian_filter`` and its reflecting border.
 
@@ -77,13 +81,15 @@ def gaussian(
         field: (X, Y, Z, C) float32.
         sigma: voxels, one number or one per axis; 0 leaves an axis as it is.
         truncate: the kernel reaches so many sigma.
+        out: receives the result, of the field's shape and not the field itself; None makes a new array.
 
     Returns:
-        (X, Y, Z, C) float32, a new array. The same bits for any number of threads.
+        (X, Y, Z, C) float32: `out`. The same bits for any number of threads.
     """
     values = np.ascontiguousarray(field, dtype=np.float32)
     widths = np.broadcast_to(np.asarray(sigma, dtype=np.float64), 3)
     kernels = [half_gaussian(float(width), truncate).astype(np.float32) for width in widths]
-    out = np.empty_like(values)
+    if out is None:
+        out = np.empty_like(values)
     run_ranges(_gaussian, values.shape[0], values, *kernels, out, parts=2)
     return out

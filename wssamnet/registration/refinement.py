@@ -19,7 +19,7 @@ from wssamnet.fields import DisplacementField, inverse
 from wssamnet.geometry import Frame, Grid
 from wssamnet.kernels.greedy import adam, add_force, compose, longest, warp
 from wssamnet.kernels.lncc import lncc_sum
-from wssamnet.kernels.sampling import sample
+from wssamnet.kernels.resizing import resize
 from wssamnet.kernels.smoothing import gaussian
 
 Field = NDArray[np.float32]
@@ -66,12 +66,10 @@ def _levels(grid: Grid, schedule: Schedule) -> list[tuple[Grid, int]]:
     return found
 
 
-def _indices(source: Grid, target: Grid) -> NDArray[np.float64]:
-    """(N, 3) indices of `source` at the voxels of `target`, both over one world."""
-    axes = np.meshgrid(*[np.arange(n, dtype=np.float64) for n in target.shape], indexing="ij")
-    ijk = np.stack([axis.ravel() for axis in axes], axis=1)
+def _positions(source: Grid, target: Grid) -> tuple[NDArray[np.float64], ...]:
+    """Indices of `source` at those of `target` along each axis; levels of one grid share its axes."""
     matrix = source.matrix(Frame.LPS, Frame.IJK) @ target.matrix(Frame.IJK, Frame.LPS)
-    return np.asarray(ijk @ matrix[:3, :3].T + matrix[:3, 3])
+    return tuple(np.arange(n) * matrix[axis, axis] + matrix[axis, 3] for axis, n in enumerate(target.shape))
 
 
 def _blur(level: Grid, grid: Grid) -> NDArray[np.float64]:
@@ -84,16 +82,14 @@ def _shrink(images: NDArray[np.float32], grid: Grid, level: Grid) -> NDArray[np.
     if level is grid:
         return images
     smoothed = gaussian(np.ascontiguousarray(np.moveaxis(images, 0, -1)), _blur(level, grid))
-    found = sample(smoothed, _indices(grid, level)).reshape(*level.shape, -1)
-    return np.ascontiguousarray(np.moveaxis(found, -1, 0))
+    return np.ascontiguousarray(np.moveaxis(resize(smoothed, _positions(grid, level)), -1, 0))
 
 
 def _transfer(u: Field, source: Grid, target: Grid) -> Field:
     """A voxel displacement of one level at the voxels, and in the voxels, of another."""
     if source is target:
         return u
-    found = sample(np.ascontiguousarray(u), _indices(source, target)).reshape(*target.shape, 3)
-    return np.asarray(found * (source.spacing / target.spacing), dtype=np.float32)
+    return resize(u, _positions(source, target), source.spacing / target.spacing)
 
 
 def _descend(
@@ -102,23 +98,24 @@ def _descend(
     """`count` steps at one level; (C, X, Y, Z) images, field in voxels."""
     shape = fixed.shape[1:]
     warped, slope = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    first, second, step = (np.zeros((*shape, 3), np.float32) for _ in range(3))
+    first, second = np.zeros((*shape, 3), np.float32), np.zeros((*shape, 3), np.float32)
+    u, force, step, smooth = u.copy(), *(np.empty((*shape, 3), np.float32) for _ in range(3))  # reused at every step
     for turn in range(1, count + 1):
-        force = np.zeros((*shape, 3), np.float32)
+        force.fill(0)
         for target, source in zip(fixed, moving, strict=True):
             warp(source, u, warped)
             lncc_sum(
                 target, warped, None, window=schedule.window, squared=True, epsilon=_EPSILON, flat=_FLAT, gradient=slope
             )
             add_force(slope, warped, force)
-        adam(gaussian(force, schedule.update_sigma * sigma), first, second, turn, step, betas=(0.5, 0.99))
-        direction = gaussian(step, schedule.update_sigma * sigma)
+        gaussian(force, schedule.update_sigma * sigma, out=smooth)
+        adam(smooth, first, second, turn, step, betas=(0.5, 0.99))
+        direction = gaussian(step, schedule.update_sigma * sigma, out=smooth)
         size = longest(direction)
         if size == 0:
             break
         limit = schedule.step * (0.55 + 0.45 * math.cos(math.pi * (turn - 1) / count))
-        u = gaussian(compose(u, direction, limit / size, step), schedule.field_sigma * sigma)
-        step = np.empty_like(u)
+        gaussian(compose(u, direction, limit / size, step), schedule.field_sigma * sigma, out=u)
     return u
 
 
