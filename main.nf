@@ -38,7 +38,7 @@ def registrarDigest(method) {
     def files = [identity: 'identity', affine: 'affine', ants: 'ants', voxelmorph: 'voxelmorph', wssamnet: 'wssamnet',
         refinement: 'refined', wssamnet_refined: 'refined']
     def others = files.values().toList().unique() - files[method]
-    return packageDigest(projectDir, ['cli/register.py'], ['cli/__init__.py'] + others.collect { name -> "registration/${name}.py".toString() })
+    return packageDigest(projectDir, ['cli/register_cases.py'], ['cli/__init__.py'] + others.collect { name -> "registration/${name}.py".toString() })
 }
 
 // Cases in batches, each with an id to read: [[id, ids], cases].

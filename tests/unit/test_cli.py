@@ -20,7 +20,7 @@ from wssamnet.preprocessing.prepared import PreparedCase
 VERBS = (
     *("simulate", "check", "preprocess"),
     *("train-segmentation", "pretrain", "train-registration", "train-voxelmorph"),
-    *("register", "evaluate", "tables", "report", "settings"),
+    *("register", "apply", "register-cases", "evaluate", "tables", "report", "settings"),
 )
 
 
@@ -80,7 +80,7 @@ def test_a_bad_setting_is_one_line_and_status_2(tmp_path: Path, words: tuple[str
 
 
 def test_an_unknown_method_is_told_with_the_nearest(tmp_path: Path) -> None:
-    answer = wssamnet("register", "voxelmorf", tmp_path, "--out", tmp_path / "out")
+    answer = wssamnet("register-cases", "voxelmorf", tmp_path, "--out", tmp_path / "out")
     assert answer.returncode == 2
     assert answer.stderr == "wssamnet: method: 'voxelmorf' is not a method (did you mean voxelmorph?)\n"
 
@@ -103,7 +103,7 @@ def test_an_unwritable_output_is_one_line(tmp_path: Path, make_prepared: Callabl
     case = make_prepared(landmarks=3)
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o500)
-    answer = wssamnet("register", "identity", case.folder, "--out", closed)
+    answer = wssamnet("register-cases", "identity", case.folder, "--out", closed)
     assert answer.returncode == 2
     assert "Permission denied" in answer.stderr
     assert "Traceback" not in answer.stderr
@@ -123,7 +123,7 @@ def test_register_evaluate_and_tables_fit_together(tmp_path: Path, make_prepared
         }
         cases.append(tmp_path / f"{folder.name}.json")
         cases[-1].write_text(json.dumps({"id": folder.name, **scans}))
-    registered = wssamnet("--threads", 1, "register", "identity", *folders, "--out", tmp_path / "registration")
+    registered = wssamnet("--threads", 1, "register-cases", "identity", *folders, "--out", tmp_path / "registration")
     assert registered.returncode == 0, registered.stderr
     assert "wssamnet: registered by identity: case_b (2 of 2)" in registered.stderr
     runs = sorted((tmp_path / "registration").glob("*/*"))

@@ -21,12 +21,14 @@ LAYERS = (
     ("landmarks", "images", "settings"),
     ("kernels",),
     ("fields",),
-    ("losses", "cohort", "simulation"),
+    ("losses", "cohort", "simulation", "transforms"),
     ("preprocessing", "models"),
     ("training",),
     ("registration",),
     ("evaluation",),
     ("report",),
+    ("pair",),
+    ("api",),
     ("cli",),
 )
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}

@@ -12,12 +12,14 @@ from typing import Annotated
 import typer
 
 from wssamnet import __version__
+from wssamnet.cli.apply import apply
 from wssamnet.cli.check import check
 from wssamnet.cli.compile import compile_kernels
 from wssamnet.cli.evaluate import evaluate
 from wssamnet.cli.preprocess import preprocess
 from wssamnet.cli.pretrain import pretrain
 from wssamnet.cli.register import register
+from wssamnet.cli.register_cases import register_cases
 from wssamnet.cli.report import report
 from wssamnet.cli.settings import settings
 from wssamnet.cli.simulate import simulate
@@ -83,11 +85,13 @@ for verb in (
     pretrain,
     train_registration,
     train_voxelmorph,
-    register,
+    register_cases,
     evaluate,
     tables,
     report,
     settings,
+    register,
+    apply,
 ):
     app.command()(verb)
 app.command("compile", hidden=True)(compile_kernels)

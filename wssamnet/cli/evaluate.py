@@ -14,7 +14,8 @@ from wssamnet.errors import WssamnetError
 
 def evaluate(
     registrations: Annotated[
-        list[Path], typer.Argument(help="METHOD/CASE folders from `wssamnet register`.", metavar="REGISTRATION...")
+        list[Path],
+        typer.Argument(help="METHOD/CASE folders from `wssamnet register-cases`.", metavar="REGISTRATION..."),
     ],
     prepared: Annotated[list[Path], typer.Option(metavar="FOLDER", help="Folder of a prepared case. Repeatable.")],
     cases: Annotated[list[Path], typer.Option(help="A case from `wssamnet check`. Repeatable.", metavar="CASE.json")],

@@ -2,34 +2,56 @@
 
 from __future__ import annotations
 
-import time
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from wssamnet.cli.options import Out, Prepared, Set, settings_from
-from wssamnet.cli.progress import progress
+
+class Refinement(StrEnum):
+    """How much work is done."""
+
+    fast = "fast"
+    accurate = "accurate"
 
 
 def register(
-    method: Annotated[
-        str, typer.Argument(help="identity, affine, ants, voxelmorph, wssamnet, refinement or wssamnet_refined.")
-    ],
-    prepared: Prepared,
-    out: Out,
-    model: Annotated[Path | None, typer.Option(help="Folder of the trained model, for a learned method.")] = None,
-    ants_preset: Annotated[
-        str, typer.Option(help="How thoroughly ANTs registers: fast, defaults, good or strong.")
-    ] = "good",
-    assignments: Set = None,
+    fixed: Annotated[list[Path], typer.Option(help="Scan whose space is kept. Repeatable, one a modality.")],
+    moving: Annotated[list[Path], typer.Option(help="Scan to be brought there; as many, in the same order.")],
+    landmarks: Annotated[Path | None, typer.Option(help="Points of the moving scan: Landmark,X,Y,Z in LPS mm.")] = None,
+    fixed_mask: Annotated[
+        Path | None, typer.Option(help="Brain of the fixed scan, on its grid; for scans with a skull.")
+    ] = None,
+    moving_mask: Annotated[Path | None, typer.Option(help="Brain of the moving scan, on its grid.")] = None,
+    fixed_lesion: Annotated[
+        Path | None, typer.Option(help="Voxels of the fixed scan to leave out of the similarity.")
+    ] = None,
+    moving_lesion: Annotated[
+        Path | None, typer.Option(help="Voxels of the moving scan to leave out of the similarity.")
+    ] = None,
+    refinement: Annotated[Refinement, typer.Option(help="fast: one direction; accurate: both, averaged.")] = (
+        Refinement.accurate
+    ),
+    out: Annotated[
+        Path, typer.Option(help="Folder that is new, empty, or a former result, which is then replaced.")
+    ] = Path("registered"),
 ) -> None:
-    """Register prepared cases with one method; every method leaves the same files in OUT/METHOD/CASE."""
-    begin = time.perf_counter()
-    from wssamnet.registration.batch import register_cases
-    from wssamnet.registration.methods import make_registrar
+    """Register one pair of scans: warped images, both transforms, warped landmarks, run.json and a picture.
 
-    registrar = make_registrar(method, settings_from(assignments), model=model, ants_preset=ants_preset)
-    start_up = time.perf_counter() - begin
-    with progress(f"registered by {method}:", len(prepared)) as say:
-        register_cases(registrar, prepared, out, lambda _number, _count, folder: say(folder.name), start_up=start_up)
+    For prepared cases of a cohort, and for other methods, see register-cases.
+    """
+    from wssamnet.pair import register_pair
+
+    found = register_pair(
+        fixed,
+        moving,
+        out,
+        landmarks=landmarks,
+        fixed_mask=fixed_mask,
+        moving_mask=moving_mask,
+        fixed_lesion=fixed_lesion,
+        moving_lesion=moving_lesion,
+        refinement=refinement.value,
+    )
+    typer.echo(f"wssamnet: registered in {found.record['total_seconds']:.1f} s: {found.folder}", err=True)

@@ -142,7 +142,7 @@ def evaluate_case(registration: Path, prepared: Path, case: Case, out: Path) -> 
     """
     registration, prepared = Path(registration), Path(prepared)
     if not registration.is_dir():
-        raise WssamnetError("there is no such registration folder", registration, "made by `wssamnet register`")
+        raise WssamnetError("there is no such registration folder", registration, "made by `wssamnet register-cases`")
     problems: list[str] = []
     run = _read_record(registration / "run.json", "time, device and versions are", problems)
     method = str(run.get("method") or registration.resolve().parent.name)

@@ -7,9 +7,11 @@ from typing import Literal, cast
 
 import numpy as np
 
+from wssamnet.fields import AffineMap, resample
+from wssamnet.images import Volume
 from wssamnet.preprocessing.prepared import PreparedCase
 from wssamnet.registration.protocol import Registration
-from wssamnet.registration.refinement import SCHEDULES, Field, refine
+from wssamnet.registration.refinement import SCHEDULES, Field, Mask, refine
 from wssamnet.registration.voxels import registration_from_voxels
 
 
@@ -18,14 +20,29 @@ class RefinementRegistrar:
 
     Args:
         schedule: "fast" (one direction) or "accurate" (both directions, averaged).
+        fixed_lesion, moving_lesion: bool, native grids; where True, similarity is not asked for.
     """
 
     name = "refinement"
     seed: int | None = None
     device = "cpu"
 
-    def __init__(self, schedule: Literal["fast", "accurate"]) -> None:
+    def __init__(
+        self,
+        schedule: Literal["fast", "accurate"],
+        *,
+        fixed_lesion: Volume | None = None,
+        moving_lesion: Volume | None = None,
+    ) -> None:
         self.schedule = schedule
+        self.fixed_lesion, self.moving_lesion = fixed_lesion, moving_lesion
+
+    def _lesion(self, volume: Volume | None, case: PreparedCase, transform: AffineMap | None) -> Mask | None:
+        """A lesion on the working grid; what any part of it reaches is lesion."""
+        if volume is None:
+            return None
+        share = resample(Volume(volume.data.astype(np.float32), volume.grid), case.grid, transform)
+        return np.asarray(share.data > 0)
 
     def start(self, case: PreparedCase) -> Field | None:
         """Where the optimisation starts: (X, Y, Z, 3) voxels of the working grid, or None for no displacement."""
@@ -35,7 +52,11 @@ class RefinementRegistrar:
         """Optimise the pull-back field and compose it with the pre-alignment."""
         fixed, moving = (np.asarray(case.array(side), dtype=np.float32) for side in ("fixed", "moving"))
         start = self.start(case)
-        displacement = refine(fixed, moving, case.grid, start=start, schedule=SCHEDULES[self.schedule])
+        lesions = (
+            self._lesion(self.fixed_lesion, case, None),
+            self._lesion(self.moving_lesion, case, case.prealignment),
+        )
+        displacement = refine(fixed, moving, case.grid, start=start, schedule=SCHEDULES[self.schedule], lesions=lesions)
         return registration_from_voxels(case, displacement, {"refinement": self.schedule})
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter
 
 from wssamnet.fields import DisplacementField, inverse
 from wssamnet.geometry import Frame, Grid
@@ -23,6 +24,7 @@ from wssamnet.kernels.resizing import resize
 from wssamnet.kernels.smoothing import gaussian
 
 Field = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 
 _EPSILON, _FLAT = 1e-8, 1e-5
 
@@ -92,8 +94,34 @@ def _transfer(u: Field, source: Grid, target: Grid) -> Field:
     return resize(u, _positions(source, target), source.spacing / target.spacing)
 
 
+def _shrink_lesion(lesion: Mask | None, grid: Grid, level: Grid, window: int) -> NDArray[np.float32] | None:
+    """A lesion at a level, as 0 and 1: every voxel whose window holds a fair part of it."""
+    if lesion is None:
+        return None
+    share = _shrink(lesion[None].astype(np.float32), grid, level)[0]
+    return np.asarray(maximum_filter(share, window) > 0.1, dtype=np.float32)
+
+
+def _counting(fixed: NDArray[np.float32] | None, moving: NDArray[np.float32] | None, u: Field) -> Mask | None:
+    """Voxels whose windows count: no lesion in the fixed image, nor in the moving one as it lies now."""
+    if fixed is None and moving is None:
+        return None
+    out = np.ones(u.shape[:3], dtype=np.bool_)
+    if fixed is not None:
+        out &= fixed == 0
+    if moving is not None:
+        out &= warp(moving, u, np.empty_like(moving)) < 0.1
+    return out
+
+
 def _descend(
-    fixed: NDArray[np.float32], moving: NDArray[np.float32], u: Field, count: int, schedule: Schedule, sigma: Any
+    fixed: NDArray[np.float32],
+    moving: NDArray[np.float32],
+    u: Field,
+    count: int,
+    schedule: Schedule,
+    sigma: Any,
+    lesions: tuple[NDArray[np.float32] | None, NDArray[np.float32] | None],
 ) -> Field:
     """`count` steps at one level; (C, X, Y, Z) images, field in voxels."""
     shape = fixed.shape[1:]
@@ -102,10 +130,11 @@ def _descend(
     u, force, step, smooth = u.copy(), *(np.empty((*shape, 3), np.float32) for _ in range(3))  # reused at every step
     for turn in range(1, count + 1):
         force.fill(0)
+        mask = _counting(*lesions, u)
         for target, source in zip(fixed, moving, strict=True):
             warp(source, u, warped)
             lncc_sum(
-                target, warped, None, window=schedule.window, squared=True, epsilon=_EPSILON, flat=_FLAT, gradient=slope
+                target, warped, mask, window=schedule.window, squared=True, epsilon=_EPSILON, flat=_FLAT, gradient=slope
             )
             add_force(slope, warped, force)
         gaussian(force, schedule.update_sigma * sigma, out=smooth)
@@ -120,7 +149,12 @@ def _descend(
 
 
 def _one_way(
-    fixed: NDArray[np.float32], moving: NDArray[np.float32], grid: Grid, start: Field | None, schedule: Schedule
+    fixed: NDArray[np.float32],
+    moving: NDArray[np.float32],
+    grid: Grid,
+    start: Field | None,
+    schedule: Schedule,
+    lesions: tuple[Mask | None, Mask | None],
 ) -> Field:
     levels = _levels(grid, schedule)
     before = levels[0][0]
@@ -131,7 +165,9 @@ def _one_way(
     for level, count in levels:
         u = _transfer(u, before, level)
         sigma = np.cbrt(level.spacing.prod()) / level.spacing
-        u = _descend(_shrink(fixed, grid, level), _shrink(moving, grid, level), u, count, schedule, sigma)
+        images = (_shrink(fixed, grid, level), _shrink(moving, grid, level))
+        first, second = (_shrink_lesion(lesion, grid, level, schedule.window) for lesion in lesions)
+        u = _descend(*images, u, count, schedule, sigma, (first, second))
         before = level
     return u
 
@@ -143,6 +179,7 @@ def refine(
     *,
     start: Field | None = None,
     schedule: Schedule = SCHEDULES["fast"],
+    lesions: tuple[Mask | None, Mask | None] = (None, None),
 ) -> Field:
     """Register two images of one grid.
 
@@ -151,14 +188,17 @@ def refine(
         grid: where both live.
         start: (X, Y, Z, 3) pull-back in voxels to go on from; None for none.
         schedule: the work to be done.
+        lesions: (X, Y, Z) each, of the fixed and the moving image: windows that reach these voxels do not
+            count, so the field there is what the smoothing carries in from beside them; None for none.
 
     Returns:
         (X, Y, Z, 3) float32 pull-back, voxels of `grid`.
     """
-    there = _one_way(fixed, moving, grid, start, schedule)
+    there = _one_way(fixed, moving, grid, start, schedule, lesions)
     if not schedule.both_ways:
         return there
-    back = _one_way(moving, fixed, grid, _inverse(start, grid) if start is not None else None, schedule)
+    turned = _inverse(start, grid) if start is not None else None
+    back = _one_way(moving, fixed, grid, turned, schedule, lesions[::-1])
     return np.asarray(0.5 * (there + _inverse(back, grid)), dtype=np.float32)
 
 

@@ -1,0 +1,67 @@
+"""The output folder of one pair: new, empty, or a former result of the same command, never anything else."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from wssamnet.errors import WssamnetError
+
+COMMAND = "wssamnet register"
+_OURS = re.compile(
+    r"warped(_[0-9]+)?\.nii\.gz|fixed_to_moving\.nii\.gz|moving_to_fixed\.nii\.gz|landmarks\.csv|run\.json|planes\.png"
+)
+
+
+def _is_former_result(folder: Path) -> bool:
+    try:
+        record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(record, dict) and record.get("command") == COMMAND
+
+
+def require_free(out: Path) -> None:
+    """Refuse a folder that holds anything but a former result.
+
+    Raises:
+        WssamnetError: `out` is a file, or holds files that this command did not write.
+    """
+    if out.exists() and not out.is_dir():
+        raise WssamnetError("exists and is not a folder", out, "another --out")
+    content = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
+    strange = [name for name in content if not _OURS.fullmatch(name)]
+    if content and (strange or not _is_former_result(out)):
+        some = ", ".join((strange or content)[:3])
+        raise WssamnetError(f"holds files that are no former result of this command: {some}", out, "another --out")
+
+
+@contextmanager
+def working_folder(out: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `out`, whose sub-folder ``result`` takes its place when the block succeeds.
+
+    A failed block leaves `out` as it was.
+    """
+    out = out.resolve()  # a link keeps pointing to its folder
+    out.parent.mkdir(parents=True, exist_ok=True)
+    work = out.with_name(f".{uuid.uuid4().hex[:8]}.{out.name}")
+    work.mkdir()
+    try:
+        yield work
+        require_free(out)
+        former = work / "replaced"
+        if out.exists():
+            out.rename(former)
+        try:
+            (work / "result").rename(out)
+        except OSError:
+            if former.exists():
+                former.rename(out)
+            raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
