@@ -13,7 +13,7 @@ import pandas as pd
 from wssamnet.errors import WssamnetError
 from wssamnet.evaluation.errors import ErrorKind
 
-ORDER = ("identity", "affine", "ants", "voxelmorph", "wssamnet")  # columns; other methods follow by name
+ORDER = ("identity", "affine", "ants", "voxelmorph", "wssamnet", "refinement", "wssamnet_refined")  # then others by name
 ERROR_FIGURES = ("initial_median", "initial_mean", "median", "mean", "max", "robustness")
 FIGURES = (*ERROR_FIGURES, "folding", "sd_log_jacobian", "seconds")
 
