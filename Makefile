@@ -8,10 +8,10 @@ OUT ?= results/demo
 # pytest's arguments, e.g. make test TESTS='tests/unit -x'
 TESTS ?=
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test test-slurm lint format clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | column -t -s '|'
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|'
 
 $(READY): pyproject.toml jgo.toml jgo.lock.toml bin/set-up
 	@bin/set-up
@@ -26,6 +26,10 @@ demo: $(READY) ## the whole job on the embedded cohort: trains, registers, evalu
 test: $(READY) ## every test, the real pipeline on a tiny cohort included
 	@echo "[test] pytest $(TESTS)"
 	@$(RUN) pytest -n 2 --dist loadfile $(TESTS)
+
+test-slurm: $(READY) ## the pipeline on a real Slurm, with the faults of clusters; as root
+	@echo "[test-slurm] pytest tests/slurm $(TESTS)"
+	@$(RUN) python tests/slurm/cluster.py install && pytest -rs tests/slurm $(TESTS)
 
 lint: $(READY) ## ruff, mypy and nextflow lint
 	@$(RUN) ruff check . && ruff format --check . && mypy && nextflow lint main.nf nextflow.config modules conf

@@ -54,7 +54,8 @@ def _free_ports(count: int) -> list[int]:
             each.close()
 
 
-def _until(met: Callable[[], bool], seconds: float, every: float = 0.1) -> bool:
+def until(met: Callable[[], bool], seconds: float, every: float = 0.1) -> bool:
+    """Whether something comes true within some seconds."""
     end = time.monotonic() + seconds
     while not met():
         if time.monotonic() > end:
@@ -70,6 +71,31 @@ def _birth(pid: int) -> str | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     return None if fields[0] == "Z" else fields[19]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What ``squeue`` says of a job. Times are local, as Slurm writes them: they sort as text."""
+
+    id: int
+    state: str
+    partition: str
+    gres: str
+    start: str
+    end: str
+    folder: Path
+    name: str
+
+    @classmethod
+    def read(cls, line: str) -> Job:
+        """From the columns above, with "|" between them."""
+        number, state, partition, gres, start, end, folder, name = line.split("|")
+        return cls(int(number), state, partition, gres, start, end, Path(folder), name)
+
+    @property
+    def errors(self) -> str:
+        """What its task wrote to standard error."""
+        return (self.folder / ".command.err").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -100,11 +126,16 @@ class Cluster:
             raise subprocess.CalledProcessError(done.returncode, words, done.stdout, done.stderr)
         return done.stdout
 
-    def jobs(self) -> list[dict[str, str]]:
-        """Every job of this cluster's life: id, state, partition, node, gres, name."""
-        names = ("id", "state", "partition", "node", "gres", "name")
-        lines = self.call("squeue", "-h", "-t", "all", "-o", "%A|%T|%P|%N|%b|%j").splitlines()
-        return [dict(zip(names, line.split("|"), strict=True)) for line in lines]
+    def jobs(self, name: str = "", state: str = "") -> list[Job]:
+        """The jobs of this cluster's life, oldest first.
+
+        Args:
+            name: a part of their name; every job where empty.
+            state: as Slurm spells it; any where empty.
+        """
+        lines = self.call("squeue", "-h", "-t", "all", "-o", "%A|%T|%P|%b|%S|%e|%Z|%j").splitlines()
+        found = [Job.read(line) for line in lines]
+        return sorted((job for job in found if name in job.name and state in ("", job.state)), key=lambda job: job.id)
 
     def start(self) -> None:
         """Start the daemons and wait until both hosts take jobs.
@@ -128,13 +159,13 @@ class Cluster:
     def stop(self) -> list[str]:
         """End the jobs, then the daemons; the names of those that had to be killed."""
         if self._answers("scancel", "--user", "root"):
-            _until(lambda: not self._said("squeue", "-h").strip(), 15)
+            until(lambda: not self._said("squeue", "-h").strip(), 15)
         started, stubborn = self._started(), []
         for name in reversed(started):
             pid, born = started[name]
             if _birth(pid) == born:
                 os.kill(pid, signal.SIGTERM)
-                if not _until(lambda pid=pid, born=born: _birth(pid) != born, 15):
+                if not until(lambda pid=pid, born=born: _birth(pid) != born, 15):
                     os.kill(pid, signal.SIGKILL)
                     stubborn.append(name)
         (self.folder / "processes.json").unlink(missing_ok=True)
@@ -172,7 +203,7 @@ class Cluster:
         return True
 
     def _expect(self, what: str, met: Callable[[], bool]) -> None:
-        if not _until(met, 30):
+        if not until(met, 30):
             ends = [
                 f"{log.name}:\n{log.read_text(errors='replace')[-1500:]}" for log in (self.folder / "log").iterdir()
             ]

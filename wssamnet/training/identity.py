@@ -9,7 +9,7 @@ from pathlib import Path
 import wssamnet
 from wssamnet.training.dataset import TrainingSet
 
-_ROOMS = ("training", "models", "losses")
+_ROOMS = ("training", "models", "losses", "kernels")
 
 
 def content_digest(files: Iterable[Path]) -> str:
