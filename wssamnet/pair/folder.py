@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,12 +26,14 @@ def _is_former_result(folder: Path) -> bool:
     return isinstance(record, dict) and record.get("command") == COMMAND
 
 
-def require_free(out: Path) -> None:
-    """Refuse a folder that holds anything but a former result.
+def require_free(out: Path, inputs: Iterable[Path] = ()) -> None:
+    """Refuse a folder that holds anything but a former result, or an input.
 
     Raises:
-        WssamnetError: `out` is a file, or holds files that this command did not write.
+        WssamnetError: `out` is a file or a broken link, or holds an input, or files that this command did not write.
     """
+    if out.is_symlink() and not out.exists():
+        raise WssamnetError("is a link that leads nowhere", out, "another --out")
     if out.exists() and not out.is_dir():
         raise WssamnetError("exists and is not a folder", out, "another --out")
     content = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
@@ -39,6 +41,9 @@ def require_free(out: Path) -> None:
     if content and (strange or not _is_former_result(out)):
         some = ", ".join((strange or content)[:3])
         raise WssamnetError(f"holds files that are no former result of this command: {some}", out, "another --out")
+    for path in inputs:
+        if out.exists() and path.exists() and path.resolve().parent == out.resolve():
+            raise WssamnetError(f"holds {path.name}, one of the inputs, and would be replaced", out, "another --out")
 
 
 @contextmanager

@@ -122,7 +122,7 @@ def register_pair(
     out = Path(out)
     single = (landmarks, fixed_mask, moving_mask, fixed_lesion, moving_lesion)
     files = PairFiles(_paths(fixed), _paths(moving), *map(_path, single))
-    require_free(out)
+    require_free(out, files.all().values())
     lesions = examine_pair(files)
     settings = make_settings(values={"modalities": files.modalities, "refinement": refinement})
     with working_folder(out) as work:

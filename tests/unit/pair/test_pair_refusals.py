@@ -128,6 +128,19 @@ def test_our_names_alone_do_not_make_it_ours(record: str, tmp_path: Path) -> Non
         require_free(tmp_path)
 
 
+def test_a_result_that_is_an_input_is_kept(tmp_path: Path) -> None:
+    _former(tmp_path / "out")
+    require_free(tmp_path / "out")
+    with pytest.raises(WssamnetError, match=r"holds warped_2\.nii\.gz, one of the inputs"):
+        require_free(tmp_path / "out", [tmp_path / "elsewhere", tmp_path / "out" / "warped_2.nii.gz"])
+
+
+def test_a_link_in_a_circle_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "out").symlink_to("out")
+    with pytest.raises(WssamnetError, match="is a link that leads nowhere"):
+        require_free(tmp_path / "out")
+
+
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
     with pytest.raises(WssamnetError, match="exists and is not a folder"):
