@@ -8,7 +8,11 @@ OUT ?= results/demo
 # pytest's arguments, e.g. make test TESTS='tests/unit -x'
 TESTS ?=
 
-.PHONY: help demo test test-slurm lint format clean
+# the benchmark's sizes and folder
+SIZE ?= quarter half full
+BENCHMARK ?= results/benchmark
+
+.PHONY: help demo benchmark test test-slurm lint format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|'
@@ -30,6 +34,14 @@ test: $(READY) ## every test, the real pipeline on a tiny cohort included
 test-slurm: $(READY) ## the pipeline on a real Slurm, with the faults of clusters; as root
 	@echo "[test-slurm] pytest tests/slurm $(TESTS)"
 	@$(RUN) python tests/slurm/cluster.py install && pytest -rs tests/slurm $(TESTS)
+
+benchmark: $(READY) ## speed beside the peers; SIZE="quarter half full" takes an hour on two cores, "quarter" minutes
+	@echo "[benchmark] sizes $(SIZE), into $(BENCHMARK)"
+	@mkdir -p $(BENCHMARK)
+	@$(RUN) for what in kernels networks pairs; do only=; [ $$what = pairs ] && only='--only pair'; \
+		python benchmarks/$$what.py --size $(SIZE) $$only --out $(BENCHMARK)/$$what.csv || exit 1; done
+	@$(RUN) python benchmarks/pairs.py --size quarter --only cases_in_a_task --out $(BENCHMARK)/cases.csv
+	@$(RUN) python benchmarks/table.py $(BENCHMARK)
 
 lint: $(READY) ## ruff, mypy and nextflow lint
 	@$(RUN) ruff check . && ruff format --check . && mypy && nextflow lint main.nf nextflow.config modules conf
