@@ -52,10 +52,26 @@ class Keeping:
         return cls(root, every, time.monotonic() + time_limit, min(180.0, time_limit / 2))
 
 
+def _write(state: State, file: Path) -> None:
+    try:
+        torch.save(state, file)
+    except RuntimeError as error:  # how torch tells of a full disk
+        free = shutil.disk_usage(file.parent).free
+        raise ModelError(
+            f"the checkpoint could not be written ({free / 1e6:.1f} MB are free; {str(error).splitlines()[0]})",
+            file.parent,
+            "make room, or choose another checkpoint folder; the training goes on from the one before",
+        ) from None
+
+
 def save_checkpoint(path: str | Path, state: State) -> None:
-    """Write tensors and plain values, whole or not at all."""
+    """Write tensors and plain values, whole or not at all.
+
+    Raises:
+        ModelError: the disk is full.
+    """
     with written_atomically(path) as temporary:
-        torch.save(state, temporary)
+        _write(state, temporary)
 
 
 def load_checkpoint(path: str | Path, *, key: str) -> State:
@@ -121,11 +137,14 @@ class CheckpointFolder:
 
         Returns:
             the seconds that it took.
+
+        Raises:
+            ModelError: the disk is full; what was there before is still there.
         """
         begin = time.monotonic()
         last = self.path / LAST
         with written_atomically(last) as temporary:
-            torch.save({**state, "key": self.key}, temporary)
+            _write({**state, "key": self.key}, temporary)
             if last.is_file():
                 last.replace(self.path / PREVIOUS)
         if best:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -139,6 +142,30 @@ def test_a_deadline_in_the_past_still_lets_one_step_through(uncut: Result, tmp_p
         with pytest.raises(TimeIsUp, match=f"after step {step} of"):
             fit(plan(tmp_path, deadline=0.0))
     assert same(fit(plan(tmp_path, deadline=0.0)), uncut)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 200 kB."""
+    words = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(tmp_path)]
+    if subprocess.run(words, capture_output=True, check=False).returncode:
+        pytest.skip("only root can mount a small disk")
+    yield tmp_path
+    subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_a_full_disk_is_told_and_spares_the_checkpoint_that_is_there(uncut: Result, small_disk: Path) -> None:
+    with pytest.raises(Cut):
+        fit(plan(small_disk), cut_at=5)
+    filler = small_disk / "filler"
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    with pytest.raises(ModelError, match=r"the checkpoint could not be written \(0\.0 MB are free; .*make room"):
+        fit(plan(small_disk))
+    filler.unlink()
+    assert {path.name for path in next(small_disk.iterdir()).iterdir()} == {LAST, PREVIOUS, BEST}
+    assert same(fit(plan(small_disk)), uncut)
 
 
 @pytest.mark.parametrize(("limit", "reserve"), [(None, 0.0), (60.0, 30.0), (36000.0, 180.0)])
