@@ -13,7 +13,8 @@ import pandas as pd
 from wssamnet.errors import WssamnetError
 from wssamnet.evaluation.errors import ErrorKind
 
-ORDER = ("identity", "affine", "ants", "voxelmorph", "wssamnet", "refinement", "wssamnet_refined")  # then others by name
+# columns in this order, then other methods by name
+ORDER = ("identity", "affine", "ants", "voxelmorph", "wssamnet", "refinement", "wssamnet_refined")
 ERROR_FIGURES = ("initial_median", "initial_mean", "median", "mean", "max", "robustness")
 FIGURES = (*ERROR_FIGURES, "folding", "sd_log_jacobian", "seconds")
 
