@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
@@ -73,11 +74,16 @@ def _birth(pid: int) -> str | None:
     return None if fields[0] == "Z" else fields[19]
 
 
+def _gone(pid: int, born: str | None) -> bool:
+    return _birth(pid) != born
+
+
 @dataclass(frozen=True)
 class Job:
-    """What ``squeue`` says of a job. Times are local, as Slurm writes them: they sort as text."""
+    """What ``squeue`` says of a job. Times are local and sort as text; outside an array `array` is the job's own id."""
 
     id: int
+    array: int
     state: str
     partition: str
     gres: str
@@ -89,8 +95,8 @@ class Job:
     @classmethod
     def read(cls, line: str) -> Job:
         """From the columns above, with "|" between them."""
-        number, state, partition, gres, start, end, folder, name = line.split("|")
-        return cls(int(number), state, partition, gres, start, end, Path(folder), name)
+        number, array, state, partition, gres, start, end, folder, name = line.split("|")
+        return cls(int(number), int(array), state, partition, gres, start, end, Path(folder), name)
 
     @property
     def errors(self) -> str:
@@ -133,7 +139,7 @@ class Cluster:
             name: a part of their name; every job where empty.
             state: as Slurm spells it; any where empty.
         """
-        lines = self.call("squeue", "-h", "-t", "all", "-o", "%A|%T|%P|%b|%S|%e|%Z|%j").splitlines()
+        lines = self.call("squeue", "-h", "-t", "all", "-o", "%A|%F|%T|%P|%b|%S|%e|%Z|%j").splitlines()
         found = [Job.read(line) for line in lines]
         return sorted((job for job in found if name in job.name and state in ("", job.state)), key=lambda job: job.id)
 
@@ -165,7 +171,7 @@ class Cluster:
             pid, born = started[name]
             if _birth(pid) == born:
                 os.kill(pid, signal.SIGTERM)
-                if not until(lambda pid=pid, born=born: _birth(pid) != born, 15):
+                if not until(partial(_gone, pid, born), 15):
                     os.kill(pid, signal.SIGKILL)
                     stubborn.append(name)
         (self.folder / "processes.json").unlink(missing_ok=True)
@@ -252,6 +258,7 @@ class Cluster:
             "SelectTypeParameters": "CR_Core_Memory",
             "EnforcePartLimits": "ALL",
             "KillWait": 3,
+            "MessageTimeout": 60,  # for machines that are busy with something else
             "ReturnToService": 2,
             "SlurmdParameters": "config_overrides",  # believe the hosts' claims
             "GresTypes": "gpu",

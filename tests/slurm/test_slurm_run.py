@@ -1,0 +1,70 @@
+"""The tiny cohort from the start to the end with ``-profile slurm,test``, on a real Slurm."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from study import TRAININGS, Ended
+
+pytestmark = pytest.mark.timeout(2400)
+
+METHODS = ("identity", "affine", "ants", "voxelmorph", "wssamnet", "refinement", "wssamnet_refined")
+
+
+def test_every_output_is_there(peaceful: Ended) -> None:
+    out = peaceful.study.out
+    assert {path.name for path in (out / "registration").iterdir()} == set(METHODS)
+    assert {path.name for path in (out / "models" / "fold1").iterdir()} == {
+        *("segmentation_fixed", "segmentation_moving", "pretrained", "wssamnet", "voxelmorph")
+    }
+    assert (out / "tables" / "table1.md").read_text(encoding="utf-8").strip() in peaceful.log
+    assert (out / "report.html").stat().st_size > 0
+    assert {(row["method"], row["status"]) for row in peaceful.numbers} == {(method, "ok") for method in METHODS}
+
+
+def test_jobs_go_where_they_belong(peaceful: Ended) -> None:
+    assert {job.state for job in peaceful.jobs} == {"COMPLETED"}
+    trainings = [job for job in peaceful.jobs if any(name in job.name for name in TRAININGS)]
+    assert len(trainings) == 5
+    assert {(job.partition, job.gres) for job in trainings} == {("gpu", "gres:gpu:1")}
+    others = [job for job in peaceful.jobs if job not in trainings]
+    assert {(job.partition, job.gres) for job in others} == {("cpu", "N/A")}
+    assert {job.name.split("_")[1] for job in others} == {"PREPROCESS", "REGISTER", "EVALUATE"}
+
+
+def test_each_training_has_a_gpu_to_itself(peaceful: Ended) -> None:
+    gpus = peaceful.study.gpu_of()
+    trainings = [job for job in peaceful.jobs if job.partition == "gpu"]
+    assert {gpus[job.id] for job in trainings} == {"0", "1"}
+    for one, other in combinations(trainings, 2):
+        if gpus[one.id] == gpus[other.id]:
+            assert one.end <= other.start or other.end <= one.start, (one, other)
+    assert {gpus[job.id] for job in peaceful.jobs if job.partition == "cpu"} == {"none"}
+
+
+def test_independent_tasks_run_at_the_same_time(peaceful: Ended) -> None:
+    def overlapping(first: str, second: str) -> bool:
+        pairs = [
+            (a, b) for a in peaceful.jobs for b in peaceful.jobs if first in a.name and second in b.name and a != b
+        ]
+        return any(a.start < b.end and b.start < a.end for a, b in pairs)
+
+    assert overlapping("TRAIN_SEGMENTATION", "TRAIN_VOXELMORPH")
+    assert overlapping("REGISTER_(ants", "TRAIN_")
+    assert overlapping("REGISTER_", "REGISTER_")
+
+
+def test_small_jobs_can_be_submitted_as_arrays(peaceful: Ended, tmp_path: Path) -> None:
+    study = replace(peaceful.study, results=str(tmp_path / "arrays"))
+    known = {job.id for job in study.cluster.jobs()}
+    head = study.begin("-stub-run", "--cases_per_task", 1, "--slurm_array_size", 4, "--methods", "identity")
+    study.finish(head, 240)
+    jobs = [job for job in study.cluster.jobs() if job.id not in known]
+    assert {job.state for job in jobs} == {"COMPLETED"}
+    sizes = {step: Counter(job.array for job in jobs if step in job.name) for step in ("PREPROCESS", "REGISTER")}
+    assert sorted(sizes["PREPROCESS"].values()) == [4]
+    assert sorted(sizes["REGISTER"].values()) == [1]
