@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-
-from conftest import Pipeline
+from nextflow_calls import Pipeline
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(600)]
 

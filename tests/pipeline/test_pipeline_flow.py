@@ -6,8 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-
-from conftest import Pipeline
+from nextflow_calls import Pipeline
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(600)]
 

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from nextflow_calls import Pipeline
 from nilearn.datasets import load_mni152_template
-
-from conftest import Pipeline
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(700)]
 

@@ -8,8 +8,7 @@ import math
 from pathlib import Path
 
 import pytest
-
-from conftest import REAL_RUN, Answer, Pipeline
+from nextflow_calls import REAL_RUN, Answer, Pipeline
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(REAL_RUN + 60)]
 
