@@ -10,7 +10,7 @@ from pathlib import Path
 from cluster import Job, until
 from study import Study, end
 
-PATIENCE = 240.0  # seconds until a training must have saved
+PATIENCE = 600.0  # seconds until a training must have saved
 
 
 def _saved(study: Study, stage: str) -> Path:
@@ -64,8 +64,8 @@ def lose_the_node(study: Study) -> None:
     study.cluster.call("scontrol", "update", "nodename=g1", "state=down", "reason=test")
     lost = until(lambda: job.id in {gone.id for gone in study.cluster.jobs("PRETRAIN", "NODE_FAIL")}, 30)
     assert lost, study.cluster.jobs("PRETRAIN")
-    # Slurm takes the node back by itself when its daemon reports, which may be at once.
-    if "down" in study.cluster.call("sinfo", "-hN", "-n", "g1", "-o", "%t"):
+    # Slurm takes the node back by itself when its daemon reports.
+    if not until(lambda: "down" not in study.cluster.call("sinfo", "-hN", "-n", "g1", "-o", "%t"), 20):
         study.cluster.call("scontrol", "update", "nodename=g1", "state=resume")
 
 
