@@ -59,8 +59,10 @@ def test_a_training_whose_time_is_up_asks_to_go_on(disturbed: Suffered) -> None:
     jobs = attempts(disturbed, "TRAIN_VOXELMORPH")
     asked = [job for job in jobs if "the wall time is nearly used up after step" in job.errors]
     assert {(job.folder / ".exitcode").read_text() for job in asked} == {"85"}
-    assert [went_on(job) for job in asked][-1] == 1
-    assert went_on(jobs[-1]) == 2
+    assert [went_on(job) for job in asked] == list(range(len(asked)))  # a step each
+    assert len(asked) >= 1
+    assert jobs[-1].state == "COMPLETED"
+    assert went_on(jobs[-1]) >= 2
 
 
 def test_after_the_head_is_lost_a_training_goes_on_from_the_checkpoint_before_the_bad_one(disturbed: Suffered) -> None:
@@ -72,7 +74,7 @@ def test_after_the_head_is_lost_a_training_goes_on_from_the_checkpoint_before_th
 
 
 def test_a_task_over_its_memory_gets_more(disturbed: Suffered) -> None:
-    jobs = attempts(disturbed, "REGISTER_(voxelmorph")
+    jobs = attempts(disturbed, "REGISTER_(wssamnet_refined")
     assert len(jobs) == 2
     assert jobs[0].state != "COMPLETED"
     assert jobs[1].state == "COMPLETED"
