@@ -7,18 +7,8 @@ from typing import Annotated
 
 import typer
 
-from wssamnet.cli.options import (
-    CheckpointDir,
-    CheckpointMinutes,
-    Out,
-    Prepared,
-    SegmentationFixed,
-    SegmentationMoving,
-    Set,
-    TimeLimit,
-    keeping_from,
-    settings_from,
-)
+from wssamnet.cli.keeping import CheckpointDir, CheckpointMinutes, TimeLimit, keeping_from
+from wssamnet.cli.options import Out, Prepared, SegmentationFixed, SegmentationMoving, Set, settings_from
 
 
 def train_registration(

@@ -7,16 +7,8 @@ from typing import Annotated
 
 import typer
 
-from wssamnet.cli.options import (
-    CheckpointDir,
-    CheckpointMinutes,
-    Out,
-    Prepared,
-    Set,
-    TimeLimit,
-    keeping_from,
-    settings_from,
-)
+from wssamnet.cli.keeping import CheckpointDir, CheckpointMinutes, TimeLimit, keeping_from
+from wssamnet.cli.options import Out, Prepared, Set, settings_from
 
 
 class Side(StrEnum):

@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-from wssamnet.cli.options import (
-    CheckpointDir,
-    CheckpointMinutes,
-    Out,
-    Prepared,
-    Set,
-    TimeLimit,
-    keeping_from,
-    settings_from,
-)
+from wssamnet.cli.keeping import CheckpointDir, CheckpointMinutes, TimeLimit, keeping_from
+from wssamnet.cli.options import Out, Prepared, Set, settings_from
 
 
 def train_voxelmorph(
