@@ -13,6 +13,7 @@ import typer
 
 from wssamnet import __version__
 from wssamnet.cli.apply import apply
+from wssamnet.cli.challenge import apply_deformation, generate_output
 from wssamnet.cli.check import check
 from wssamnet.cli.compile import compile_kernels
 from wssamnet.cli.evaluate import evaluate
@@ -92,6 +93,8 @@ for verb in (
     settings,
     register,
     apply,
+    generate_output,
+    apply_deformation,
 ):
     app.command()(verb)
 app.command("compile", hidden=True)(compile_kernels)

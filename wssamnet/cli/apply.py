@@ -19,7 +19,12 @@ class Interpolation(StrEnum):
     label = "label"
 
 
-def _require_output(out: Path, endings: tuple[str, ...], inputs: list[Path]) -> None:
+def require_output(out: Path, endings: tuple[str, ...], inputs: list[Path]) -> None:
+    """Refuse an output that is a folder, an input, or of another ending, before any work.
+
+    Raises:
+        WssamnetError: which of these it is.
+    """
     if not out.name.lower().endswith(endings):
         raise WssamnetError("has the wrong ending", out, " or ".join(endings))
     if out.is_dir():
@@ -61,7 +66,7 @@ def apply(
     from wssamnet.transforms.applying import not_inverted, outside_fields
 
     inputs = [path for path in (*transform, image, reference, points) if path is not None]
-    _require_output(out, (".csv",) if points is not None else (".nii", ".nii.gz"), inputs)
+    require_output(out, (".csv",) if points is not None else (".nii", ".nii.gz"), inputs)
     chain = read_chain(transform)
     if image is not None and reference is not None:
         write_image(out, apply_to_image(image, chain, reference, interpolation=interpolation.value, inverse=inverse))
