@@ -7,7 +7,7 @@ the *push-forward*, its inverse.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -20,8 +20,9 @@ from wssamnet.images import Volume
 from wssamnet.kernels.inversion import invert_points
 from wssamnet.kernels.jacobian import determinant
 from wssamnet.kernels.sampling import sample
+from wssamnet.kernels.threads import run_ranges
 
-_SLAB = 1 << 20  # points handled at once, so that a full-size grid of points is never held
+_SLAB = 1 << 16  # points handled at once, so that they stay in the processor's cache
 
 
 class Transform(Protocol):
@@ -66,8 +67,8 @@ class DisplacementField:
 
     def __call__(self, points: ArrayLike) -> Array:
         p = np.asarray(points, dtype=np.float64)
-        ijk = self.grid.convert(p, Frame.LPS, Frame.IJK)
-        return np.asarray(p + sample(self.displacement, ijk, outside=self.outside))
+        u = sample(self.displacement, p, matrix=self.grid.matrix(Frame.LPS, Frame.IJK), outside=self.outside)
+        return np.asarray(p + u)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,21 +89,35 @@ def identity() -> AffineMap:
     return AffineMap()
 
 
-def _slabs(grid: Grid) -> Iterator[tuple[slice, Array]]:
-    """The grid's points in LPS mm, a few i-planes at a time: (slice along i, (N, 3))."""
+def _by_slabs(grid: Grid, work: Callable[[slice, Array], None]) -> None:
+    """Call `work` on the grid's points in LPS mm, a few i-planes at a time: (slice along i, (N, 3)); in threads."""
     step = max(1, _SLAB // (grid.shape[1] * grid.shape[2]))
-    for start in range(0, grid.shape[0], step):
-        planes = slice(start, min(start + step, grid.shape[0]))
-        axes = (np.arange(planes.start, planes.stop), *(np.arange(n) for n in grid.shape[1:]))
-        ijk = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-        yield planes, grid.convert(ijk, Frame.IJK, Frame.LPS)
+    matrix = grid.matrix(Frame.IJK, Frame.LPS)
+    j, k = (np.arange(n, dtype=np.float64)[:, None] for n in grid.shape[1:])
+    plane = (j * matrix[:3, 1])[:, None] + k * matrix[:3, 2] + matrix[:3, 3]
+
+    def some(begin: int, end: int) -> None:
+        for start in range(begin * step, min(end * step, grid.shape[0]), step):
+            planes = slice(start, min(start + step, grid.shape[0]))
+            i = np.arange(planes.start, planes.stop, dtype=np.float64)[:, None]
+            work(planes, ((i * matrix[:3, 0])[:, None, None] + plane).reshape(-1, 3))
+
+    run_ranges(some, -(-grid.shape[0] // step), parts=4)  # the same slabs for any number of threads
 
 
 def as_displacement(transform: Transform, grid: Grid) -> DisplacementField:
-    """Sample any transform on a grid."""
+    """Sample any transform on a grid.
+
+    Args:
+        transform: called from several threads at once.
+        grid: where the field shall live.
+    """
     u = np.empty((*grid.shape, 3), dtype=np.float32)
-    for planes, points in _slabs(grid):
+
+    def fill(planes: slice, points: Array) -> None:
         u[planes] = (transform(points) - points).reshape(-1, *grid.shape[1:], 3)
+
+    _by_slabs(grid, fill)
     return DisplacementField(u, grid)
 
 
@@ -120,44 +135,19 @@ def resample(volume: Volume, grid: Grid, transform: Transform | None = None, *, 
     """
     data = np.ascontiguousarray(volume.data, dtype=np.float32 if order == 1 else None)  # once, not per slab
     out = np.empty(grid.shape, dtype=data.dtype)
-    for planes, points in _slabs(grid):
-        mapped = points if transform is None else transform(points)
-        ijk = volume.grid.convert(mapped, Frame.LPS, Frame.IJK)
-        out[planes] = sample(data, ijk, order=order, outside="zero").reshape(-1, *grid.shape[1:])
+    matrix = volume.grid.matrix(Frame.LPS, Frame.IJK)
+    known = transform.displacement if isinstance(transform, DisplacementField) and transform.grid is grid else None
+
+    def fill(planes: slice, points: Array) -> None:
+        if known is not None:  # the field lives on these very points
+            mapped = points + known[planes].reshape(-1, 3)
+        else:
+            mapped = points if transform is None else transform(points)
+        found = sample(data, mapped, matrix=matrix, order=order, outside="zero")
+        out[planes] = found.reshape(-1, *grid.shape[1:])
+
+    _by_slabs(grid, fill)
     return Volume(out, grid)
-
-
-def inverse_at(
-    transform: Transform, points: ArrayLike, *, iterations: int = 50, tolerance: float = 1e-3
-) -> tuple[Array, NDArray[np.bool_]]:
-    """Solve ``transform(x) = y`` for any transform, by damped fixed-point iteration.
-
-    ``x ← x + s (y - transform(x))``, s halved at a point whenever its residual did not fall. For
-    a displacement field `InverseField` does the same, compiled.
-
-    Args:
-        transform: not far from a translation (compose an affine's exact inverse around it).
-        points: (N, 3) y, LPS mm.
-        iterations: at most so many steps.
-        tolerance: mm.
-
-    Returns:
-        (N, 3) x in LPS mm, and (N,) whether the residual fell below `tolerance`. Where it did not
-        (a fold), the point with the smallest residual met on the way is returned.
-    """
-    y = np.asarray(points, dtype=np.float64)
-    best, gap = y.copy(), np.zeros_like(y)
-    smallest, step = np.full(len(y), np.inf), np.ones(len(y))
-    for _ in range(iterations + 1):
-        trial = best + step[:, None] * gap
-        residual = y - transform(trial)
-        size = np.linalg.norm(residual, axis=1)
-        better = size < smallest
-        step[~better] /= 2
-        best[better], gap[better], smallest[better] = trial[better], residual[better], size[better]
-        if (smallest < tolerance).all():
-            break
-    return best, smallest < tolerance
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 from wssamnet.errors import GeometryError, ImageError
 from wssamnet.files import written_atomically
 from wssamnet.geometry import Grid
+from wssamnet.kernels.threads import run_ranges
 
 _ISAL_ERROR: type[Exception] = igzip_lib.IsalError  # type: ignore[assignment]  # its stub declares an instance
 _SHEAR = 1e-4  # cosine between voxel axes up to which ITK takes them for perpendicular
@@ -135,6 +136,20 @@ def read_image(path: str | Path, dtype: DTypeLike = np.float32) -> Volume:
     return Volume(np.asarray(data, dtype=dtype), grid)
 
 
+def _in_file_order(data: NDArray[Any]) -> NDArray[Any]:
+    """The same array with the first axis fastest, as a file holds it; copied by several threads."""
+    if data.flags.f_contiguous:
+        return data
+    out = np.empty(data.shape[::-1], data.dtype)
+
+    def copy(begin: int, end: int) -> None:
+        for z in range(begin, end):  # one plane at a time stays in the processor's cache
+            out[..., z, :, :] = data[:, :, z].T
+
+    run_ranges(copy, data.shape[2], parts=2)
+    return out.T
+
+
 def _write(path: str | Path, data: NDArray[Any], grid: Grid, intent: int | None = None) -> None:
     path = Path(path)
     _require_perpendicular(grid, path)
@@ -142,7 +157,7 @@ def _write(path: str | Path, data: NDArray[Any], grid: Grid, intent: int | None 
         data = data.view(np.uint8)
     elif data.dtype == np.float16:
         data = data.astype(np.float32)
-    image = nib.Nifti1Image(data, grid.affine, dtype=data.dtype)
+    image = nib.Nifti1Image(_in_file_order(data), grid.affine, dtype=data.dtype)
     image.set_qform(grid.affine, code=1, strip_shears=True)
     image.set_sform(grid.affine, code=1)
     image.header.set_xyzt_units("mm")

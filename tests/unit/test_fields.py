@@ -22,7 +22,6 @@ from wssamnet.fields import (
     as_displacement,
     identity,
     inverse,
-    inverse_at,
     jacobian_determinant,
     resample,
 )
@@ -194,44 +193,33 @@ def test_slabs_cover_a_grid_larger_than_one(monkeypatch: pytest.MonkeyPatch) -> 
     np.testing.assert_array_equal(as_displacement(_affine(grid), grid).displacement, whole)
 
 
-@pytest.mark.parametrize("solve", ["compiled", "general"])
-def test_both_ways_return(odd_grid: Grid, solve: str) -> None:
+def test_both_ways_return(odd_grid: Grid) -> None:
     field, affine = _smooth(odd_grid, 7), _affine(odd_grid)
     points = _inside(odd_grid)
     there = Chain((field, affine))(points)
-    if solve == "compiled":
-        back = Chain((affine.inverse(), InverseField(field)))(there)
-    else:
-        back, converged = inverse_at(field, affine.inverse()(there))
-        assert converged.all()
+    back = Chain((affine.inverse(), InverseField(field)))(there)
     np.testing.assert_allclose(back, points, atol=5e-3)
 
 
 @given(stretch=st.floats(-0.9, 2.9), at=st.floats(-20, 20))
 @settings(max_examples=40, deadline=None)
-def test_inverses_agree_where_space_is_squeezed_or_stretched(stretch: float, at: float) -> None:
+def test_an_inverse_where_space_is_squeezed_or_stretched(stretch: float, at: float) -> None:
     grid = Grid((21, 5, 5), np.diag([2.0, 2, 2, 1]))
     linear = np.eye(4)
     linear[0, 0] = 1 + stretch
     field = as_displacement(AffineMap(linear), grid)
     y = np.array([[min(max(at, -40.0), 0.0) * (1 + stretch), -4.0, 4.0]])
     exact = y / [1 + stretch, 1, 1]
-    general, converged = inverse_at(field, y, iterations=200)
     compiled, residual = InverseField(field, iterations=200).solve(y)
-    assert converged.all()
     assert residual.max() < 1e-3
-    tolerance = 2e-3 / min(1, 1 + stretch)
-    np.testing.assert_allclose(general, exact, atol=tolerance)
-    np.testing.assert_allclose(compiled, exact, atol=tolerance)
+    np.testing.assert_allclose(compiled, exact, atol=2e-3 / min(1, 1 + stretch))
 
 
 def test_where_there_is_no_inverse_it_says_so() -> None:
     grid = Grid((20, 4, 4), np.eye(4))
     folded = as_displacement(AffineMap(np.diag([-0.5, 1, 1, 1])), grid)
     y = np.array([[-5.0, -1, 1], [0, -1, 1]])
-    _, converged = inverse_at(folded, y)
     _, residual = InverseField(folded).solve(y)
-    assert converged.tolist() == [False, True]
     assert (residual < 1e-3).tolist() == [False, True]
 
 

@@ -1,6 +1,8 @@
 """The steps of a greedy compositional registration: warp, force, Adam, composition; compiled by numba.
 
-Displacements are (X, Y, Z, 3) float32 in voxels, pull-back: the warped image at x is the moving image at x + u(x).
+Displacements are (x, y, z, 3) float32, pull-back, in voxels of the images: the warped image at p is the moving image at
+p + u(p). The field may live on blocks of those voxels, `factors` of them along each axis (the last block may be
+smaller): its value i belongs to the centre of block i, and between the centres it is linear.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from wssamnet.kernels.rows import COMPILE
 from wssamnet.kernels.threads import run_ranges
 
 Field = NDArray[np.float32]
+Factors = NDArray[np.int64]
+Rows = NDArray[np.int32]
 
 
 @njit(inline="always", **COMPILE)
@@ -25,16 +29,70 @@ def _cell(position: Any, size: int) -> Any:  # pragma: no cover - compiled
     return low, min(low + 1, size - 1), p - np.float32(low)
 
 
+@njit(inline="always", **COMPILE)
+def _between(index: Any, factor: Any, size: int) -> Any:  # pragma: no cover - compiled
+    """The cell of a voxel among the centres of blocks of so many voxels."""
+    f = np.float32(factor)
+    return _cell((np.float32(index) + np.float32(0.5)) / f - np.float32(0.5), size)
+
+
 @njit(**COMPILE)
-def _warp(begin: int, end: int, image: Any, u: Any, out: Any) -> None:  # pragma: no cover - compiled
+def _reach(begin: int, end: int, image: Any, reach: int, rows: Any, out: Any) -> None:  # pragma: no cover - compiled
+    """Dilate the extents `rows` (X, Y, 2) of the planes by `reach` in x and y, and by `reach` along z, into `out`."""
     nx, ny, nz = image.shape
-    one = np.float32(1)
     for x in range(begin, end):
         for y in range(ny):
-            for z in range(nz):
-                i, i1, a = _cell(np.float32(x) + u[x, y, z, 0], nx)
-                j, j1, b = _cell(np.float32(y) + u[x, y, z, 1], ny)
-                k, k1, d = _cell(np.float32(z) + u[x, y, z, 2], nz)
+            low, high = nz, 0
+            for i in range(max(x - reach, 0), min(x + reach + 1, nx)):
+                for j in range(max(y - reach, 0), min(y + reach + 1, ny)):
+                    low, high = min(low, rows[i, j, 0]), max(high, rows[i, j, 1])
+            out[x, y, 0], out[x, y, 1] = (max(low - reach, 0), min(high + reach, nz)) if low < high else (0, 0)
+
+
+@njit(**COMPILE)
+def _extents(begin: int, end: int, image: Any, out: Any) -> None:  # pragma: no cover - compiled
+    _, ny, nz = image.shape
+    for x in range(begin, end):
+        for y in range(ny):
+            low, high = 0, nz
+            while low < nz and image[x, y, low] == 0:
+                low += 1
+            while high > low and image[x, y, high - 1] == 0:
+                high -= 1
+            out[x, y, 0], out[x, y, 1] = (low, high) if low < high else (nz, 0)
+
+
+@njit(**COMPILE)
+def _warp(
+    begin: int, end: int, image: Any, u: Any, factors: Any, rows: Any, out: Any
+) -> None:  # pragma: no cover - compiled
+    nx, ny, nz = image.shape
+    cx, cy, cz, _ = u.shape
+    one = np.float32(1)
+    line = np.empty((cz, 3), np.float32)
+    for x in range(begin, end):
+        bx, bx1, fx = _between(x, factors[0], cx)
+        for y in range(ny):
+            first, last = rows[x, y, 0], rows[x, y, 1]
+            for z in range(first):
+                out[x, y, z] = 0
+            for z in range(last, nz):
+                out[x, y, z] = 0
+            if first >= last:
+                continue
+            by, by1, fy = _between(y, factors[1], cy)
+            w0, w1, w2, w3 = (one - fx) * (one - fy), (one - fx) * fy, fx * (one - fy), fx * fy
+            for z in range(cz):
+                for c in range(3):
+                    line[z, c] = (w0 * u[bx, by, z, c] + w1 * u[bx, by1, z, c]) + (
+                        w2 * u[bx1, by, z, c] + w3 * u[bx1, by1, z, c]
+                    )
+            for z in range(first, last):
+                bz, bz1, d = _between(z, factors[2], cz)
+                e = one - d
+                i, i1, a = _cell(np.float32(x) + (e * line[bz, 0] + d * line[bz1, 0]), nx)
+                j, j1, b = _cell(np.float32(y) + (e * line[bz, 1] + d * line[bz1, 1]), ny)
+                k, k1, d = _cell(np.float32(z) + (e * line[bz, 2] + d * line[bz1, 2]), nz)
                 e = one - d
                 low = (e * image[i, j, k] + d * image[i, j, k1]) * (one - b)
                 low += (e * image[i, j1, k] + d * image[i, j1, k1]) * b
@@ -44,16 +102,19 @@ def _warp(begin: int, end: int, image: Any, u: Any, out: Any) -> None:  # pragma
 
 
 @njit(**COMPILE)
-def _compose(begin: int, end: int, u: Any, v: Any, scale: float, out: Any) -> None:  # pragma: no cover - compiled
+def _compose(
+    begin: int, end: int, u: Any, v: Any, scale: float, factors: Any, out: Any
+) -> None:  # pragma: no cover - compiled
     nx, ny, nz, _ = u.shape
+    f0, f1, f2 = np.float32(1 / factors[0]), np.float32(1 / factors[1]), np.float32(1 / factors[2])
     one, s = np.float32(1), np.float32(scale)
     for x in range(begin, end):
         for y in range(ny):
             for z in range(nz):
                 v0, v1, v2 = s * v[x, y, z, 0], s * v[x, y, z, 1], s * v[x, y, z, 2]
-                i, i1, a = _cell(np.float32(x) + v0, nx)
-                j, j1, b = _cell(np.float32(y) + v1, ny)
-                k, k1, d = _cell(np.float32(z) + v2, nz)
+                i, i1, a = _cell(np.float32(x) + f0 * v0, nx)
+                j, j1, b = _cell(np.float32(y) + f1 * v1, ny)
+                k, k1, d = _cell(np.float32(z) + f2 * v2, nz)
                 e = one - d
                 w0, w1, w2, w3 = (one - a) * (one - b), (one - a) * b, a * (one - b), a * b
                 for c in range(3):
@@ -68,19 +129,48 @@ def _compose(begin: int, end: int, u: Any, v: Any, scale: float, out: Any) -> No
 
 
 @njit(**COMPILE)
-def _add_force(begin: int, end: int, slope: Any, image: Any, out: Any) -> None:  # pragma: no cover - compiled
+def _add_force(
+    begin: int, end: int, slope: Any, image: Any, factors: Any, rows: Any, out: Any
+) -> None:  # pragma: no cover - compiled
     nx, ny, nz = image.shape
+    _, cy, cz, _ = out.shape
+    fx, fy, fz = factors[0], factors[1], factors[2]
     half = np.float32(0.5)
-    for x in range(begin, end):
-        x0, x1 = max(x - 1, 0), min(x + 1, nx - 1)
-        for y in range(ny):
-            y0, y1 = max(y - 1, 0), min(y + 1, ny - 1)
-            for z in range(nz):
-                z0, z1 = max(z - 1, 0), min(z + 1, nz - 1)
-                g = slope[x, y, z] * half
-                out[x, y, z, 0] += g * (image[x1, y, z] - image[x0, y, z])
-                out[x, y, z, 1] += g * (image[x, y1, z] - image[x, y0, z])
-                out[x, y, z, 2] += g * (image[x, y, z1] - image[x, y, z0])
+    line = np.empty((3, cz * fz), np.float32)
+    gx, gy, gz = line[0], line[1], line[2]
+    for p in range(begin, end):
+        for q in range(cy):
+            first, last = nz, 0
+            for x in range(p * fx, min(p * fx + fx, nx)):
+                for y in range(q * fy, min(q * fy + fy, ny)):
+                    if rows[x, y, 0] < rows[x, y, 1]:
+                        first, last = min(first, rows[x, y, 0]), max(last, rows[x, y, 1])
+            if first >= last:
+                continue
+            line[:] = 0
+            for x in range(p * fx, min(p * fx + fx, nx)):
+                x0, x1 = max(x - 1, 0), min(x + 1, nx - 1)
+                for y in range(q * fy, min(q * fy + fy, ny)):
+                    y0, y1 = max(y - 1, 0), min(y + 1, ny - 1)
+                    s, here = slope[x, y], image[x, y]
+                    left, right, below, above = image[x0, y], image[x1, y], image[x, y0], image[x, y1]
+                    for z in range(first, last):
+                        gx[z] += s[z] * (right[z] - left[z])
+                        gy[z] += s[z] * (above[z] - below[z])
+                    for z in range(max(first, 1), min(last, nz - 1)):
+                        gz[z] += s[z] * (here[z + 1] - here[z - 1])
+                    if first == 0:
+                        gz[0] += s[0] * (here[min(1, nz - 1)] - here[0])
+                    if last == nz:
+                        gz[nz - 1] += s[nz - 1] * (here[nz - 1] - here[max(nz - 2, 0)])
+            wide = (min(p * fx + fx, nx) - p * fx) * (min(q * fy + fy, ny) - q * fy)
+            for k in range(first // fz, (last + fz - 1) // fz):
+                weight = half / np.float32(wide * (min(k * fz + fz, nz) - k * fz))
+                for c in range(3):
+                    total = np.float32(0)
+                    for z in range(k * fz, k * fz + fz):
+                        total += line[c, z]
+                    out[p, q, k, c] += weight * total
 
 
 @njit(**COMPILE)
@@ -117,21 +207,43 @@ def _longest(begin: int, end: int, v: Any, out: Any) -> None:  # pragma: no cove
         out[x] = longest
 
 
-def warp(image: NDArray[np.float32], u: Field, out: NDArray[np.float32]) -> NDArray[np.float32]:
-    """out(x) = image(x + u(x)), (X, Y, Z), linear, the edge repeated outside."""
-    run_ranges(_warp, image.shape[0], image, u, out)
+def rows_within(image: NDArray[np.float32], reach: int) -> Rows:
+    """Where a registration has anything to do: per row, first and last + 1 of the voxels near content.
+
+    Args:
+        image: (X, Y, Z), background 0.
+        reach: voxels, along every axis, by which its content is widened.
+
+    Returns:
+        (X, Y, 2) int32; 0, 0 for a row without any.
+    """
+    nx, ny, _ = image.shape
+    own, out = np.empty((nx, ny, 2), np.int32), np.empty((nx, ny, 2), np.int32)
+    run_ranges(_extents, nx, image, own)
+    run_ranges(_reach, nx, image, reach, own, out, parts=4)
     return out
 
 
-def compose(u: Field, step: Field, scale: float, out: Field) -> Field:
-    """out(x) = s v(x) + u(x + s v(x)): first the step, then the field; `out` must not be `u`."""
-    run_ranges(_compose, u.shape[0], u, step, scale, out)
+def warp(
+    image: NDArray[np.float32], u: Field, factors: Factors, rows: Rows, out: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """out(p) = image(p + u(p)), (X, Y, Z), linear, the edge repeated outside; 0 beyond `rows`."""
+    run_ranges(_warp, image.shape[0], image, u, factors, rows, out, parts=4)
     return out
 
 
-def add_force(slope: NDArray[np.float32], warped: NDArray[np.float32], out: Field) -> Field:
-    """out += slope · ∇warped: the gradient of a similarity with respect to the composed step (central differences)."""
-    run_ranges(_add_force, warped.shape[0], slope, warped, out)
+def compose(u: Field, step: Field, scale: float, factors: Factors, out: Field) -> Field:
+    """out(p) = s v(p) + u(p + s v(p)): first the step, then the field; `out` must not be `u`."""
+    run_ranges(_compose, u.shape[0], u, step, scale, factors, out)
+    return out
+
+
+def add_force(
+    slope: NDArray[np.float32], warped: NDArray[np.float32], factors: Factors, rows: Rows, out: Field
+) -> Field:
+    """out += the mean over each block of slope · ∇warped (central differences): the gradient of a similarity with
+    respect to the composed step; `slope` is 0 beyond `rows`."""
+    run_ranges(_add_force, out.shape[0], slope, warped, factors, rows, out, parts=4)
     return out
 
 

@@ -12,30 +12,71 @@ from wssamnet.kernels.rows import COMPILE
 from wssamnet.kernels.threads import run_ranges
 
 _SHORTEST_STEP = 1.0 / 64
+_RUN = 64  # points that are solved one after the other, each from where the two before it lead
+_NEARLY_FOLDED = 0.05  # det J below which Newton's step is not trusted
+_EVEN = 1e-6  # mm: three points further from even spacing are no row
 
 
 @njit(inline="always", **COMPILE)
-def _displacement(u: Any, x: float, y: float, z: float, zero: bool) -> Any:  # pragma: no cover - compiled
+def _linear(u: Any, low: Any, high: Any, part: Any, c: int) -> Any:  # pragma: no cover - compiled
+    """Component c between eight voxels, and its slopes along i, j, k."""
+    (i, j, k), (i1, j1, k1), (a, b, d) = low, high, part
+    v00, v01, v10, v11 = u[i, j, k, c], u[i, j1, k, c], u[i1, j, k, c], u[i1, j1, k, c]
+    s00, s01, s10, s11 = u[i, j, k1, c] - v00, u[i, j1, k1, c] - v01, u[i1, j, k1, c] - v10, u[i1, j1, k1, c] - v11
+    v00, v01, v10, v11 = v00 + d * s00, v01 + d * s01, v10 + d * s10, v11 + d * s11
+    left, right = v00 + b * (v01 - v00), v10 + b * (v11 - v10)
+    along_j = v01 - v00 + a * (v11 - v10 - v01 + v00)
+    along_k = (1 - a) * (s00 + b * (s01 - s00)) + a * (s10 + b * (s11 - s10))
+    return left + a * (right - left), right - left, along_j, along_k
+
+
+@njit(inline="always", **COMPILE)
+def _newton(s: Any, row0: Any, row1: Any, row2: Any, m: Any) -> Any:  # pragma: no cover - compiled
+    """The step that removes the residual `s` (mm) if u is linear, from u's slopes per voxel; `s` itself near a fold."""
+    j00 = 1 + row0[0] * m[0, 0] + row0[1] * m[1, 0] + row0[2] * m[2, 0]
+    j01 = row0[0] * m[0, 1] + row0[1] * m[1, 1] + row0[2] * m[2, 1]
+    j02 = row0[0] * m[0, 2] + row0[1] * m[1, 2] + row0[2] * m[2, 2]
+    j10 = row1[0] * m[0, 0] + row1[1] * m[1, 0] + row1[2] * m[2, 0]
+    j11 = 1 + row1[0] * m[0, 1] + row1[1] * m[1, 1] + row1[2] * m[2, 1]
+    j12 = row1[0] * m[0, 2] + row1[1] * m[1, 2] + row1[2] * m[2, 2]
+    j20 = row2[0] * m[0, 0] + row2[1] * m[1, 0] + row2[2] * m[2, 0]
+    j21 = row2[0] * m[0, 1] + row2[1] * m[1, 1] + row2[2] * m[2, 1]
+    j22 = 1 + row2[0] * m[0, 2] + row2[1] * m[1, 2] + row2[2] * m[2, 2]
+    c0, c1, c2 = j11 * j22 - j12 * j21, j12 * j20 - j10 * j22, j10 * j21 - j11 * j20
+    determinant = j00 * c0 + j01 * c1 + j02 * c2
+    if not determinant > _NEARLY_FOLDED:
+        return s
+    d0 = c0 * s[0] + (j02 * j21 - j01 * j22) * s[1] + (j01 * j12 - j02 * j11) * s[2]
+    d1 = c1 * s[0] + (j00 * j22 - j02 * j20) * s[1] + (j02 * j10 - j00 * j12) * s[2]
+    d2 = c2 * s[0] + (j01 * j20 - j00 * j21) * s[1] + (j00 * j11 - j01 * j10) * s[2]
+    return d0 / determinant, d1 / determinant, d2 / determinant
+
+
+@njit(inline="always", **COMPILE)
+def _residual(u: Any, m: Any, y: Any, p: Any, zero: bool) -> Any:  # pragma: no cover - compiled
+    """y - p - u(p), and the step from p that should remove it."""
     nx, ny, nz, _ = u.shape
-    if x != x or y != y or z != z:  # NaN has no index
-        return np.nan, np.nan, np.nan
-    if zero and not (-0.5 <= x <= nx - 0.5 and -0.5 <= y <= ny - 0.5 and -0.5 <= z <= nz - 0.5):
-        return 0.0, 0.0, 0.0
-    x = min(max(x, 0.0), nx - 1.0)
-    y = min(max(y, 0.0), ny - 1.0)
-    z = min(max(z, 0.0), nz - 1.0)
-    i, j, k = int(x), int(y), int(z)
-    i1, j1, k1 = min(i + 1, nx - 1), min(j + 1, ny - 1), min(k + 1, nz - 1)
-    a, b, d = x - i, y - j, z - k
-    w0, w1, w2, w3 = (1 - a) * (1 - b), (1 - a) * b, a * (1 - b), a * b
-    e = 1 - d
-    first = w0 * (e * u[i, j, k, 0] + d * u[i, j, k1, 0]) + w1 * (e * u[i, j1, k, 0] + d * u[i, j1, k1, 0])
-    first += w2 * (e * u[i1, j, k, 0] + d * u[i1, j, k1, 0]) + w3 * (e * u[i1, j1, k, 0] + d * u[i1, j1, k1, 0])
-    second = w0 * (e * u[i, j, k, 1] + d * u[i, j, k1, 1]) + w1 * (e * u[i, j1, k, 1] + d * u[i, j1, k1, 1])
-    second += w2 * (e * u[i1, j, k, 1] + d * u[i1, j, k1, 1]) + w3 * (e * u[i1, j1, k, 1] + d * u[i1, j1, k1, 1])
-    third = w0 * (e * u[i, j, k, 2] + d * u[i, j, k1, 2]) + w1 * (e * u[i, j1, k, 2] + d * u[i, j1, k1, 2])
-    third += w2 * (e * u[i1, j, k, 2] + d * u[i1, j, k1, 2]) + w3 * (e * u[i1, j1, k, 2] + d * u[i1, j1, k1, 2])
-    return first, second, third
+    x = m[0, 0] * p[0] + m[0, 1] * p[1] + m[0, 2] * p[2] + m[0, 3]
+    y_ = m[1, 0] * p[0] + m[1, 1] * p[1] + m[1, 2] * p[2] + m[1, 3]
+    z = m[2, 0] * p[0] + m[2, 1] * p[1] + m[2, 2] * p[2] + m[2, 3]
+    gap = (y[0] - p[0], y[1] - p[1], y[2] - p[2])
+    if x != x or y_ != y_ or z != z:  # NaN has no index
+        return gap, gap
+    if zero and not (-0.5 <= x <= nx - 0.5 and -0.5 <= y_ <= ny - 0.5 and -0.5 <= z <= nz - 0.5):
+        return gap, gap
+    slopes = (0.0 if x < 0 else 1.0, 0.0 if y_ < 0 else 1.0, 0.0 if z < 0 else 1.0)  # beyond the edge u is constant
+    x, y_, z = min(max(x, 0.0), nx - 1.0), min(max(y_, 0.0), ny - 1.0), min(max(z, 0.0), nz - 1.0)
+    low = (int(x), int(y_), int(z))
+    high = (min(low[0] + 1, nx - 1), min(low[1] + 1, ny - 1), min(low[2] + 1, nz - 1))
+    part = (x - low[0], y_ - low[1], z - low[2])
+    u0, a0, b0, c0 = _linear(u, low, high, part, 0)
+    u1, a1, b1, c1 = _linear(u, low, high, part, 1)
+    u2, a2, b2, c2 = _linear(u, low, high, part, 2)
+    s = (gap[0] - u0, gap[1] - u1, gap[2] - u2)
+    row0 = (a0 * slopes[0], b0 * slopes[1], c0 * slopes[2])
+    row1 = (a1 * slopes[0], b1 * slopes[1], c1 * slopes[2])
+    row2 = (a2 * slopes[0], b2 * slopes[1], c2 * slopes[2])
+    return s, _newton(s, row0, row1, row2, m)
 
 
 @njit(**COMPILE)
@@ -51,33 +92,34 @@ def _invert(
     out: Any,
     residual: Any,
 ) -> None:  # pragma: no cover - compiled
-    for n in range(begin, end):
-        y0, y1, y2 = targets[n, 0], targets[n, 1], targets[n, 2]
-        # best point so far, its residual (mm), and the point under trial
-        b0, b1, b2 = y0, y1, y2
-        r0, r1, r2 = 0.0, 0.0, 0.0
-        p0, p1, p2 = y0, y1, y2
-        best = np.inf
-        step = 1.0
+    for n in range(begin * _RUN, min(end * _RUN, len(targets))):
+        y = (targets[n, 0], targets[n, 1], targets[n, 2])
+        p = y
+        if n % _RUN > 1 and residual[n - 1] < tolerance and residual[n - 2] < tolerance:
+            e0 = y[0] - 2 * targets[n - 1, 0] + targets[n - 2, 0]
+            e1 = y[1] - 2 * targets[n - 1, 1] + targets[n - 2, 1]
+            e2 = y[2] - 2 * targets[n - 1, 2] + targets[n - 2, 2]
+            if e0 * e0 + e1 * e1 + e2 * e2 < _EVEN * _EVEN:  # on along a row: start where a straight line leads
+                p = (
+                    2 * out[n - 1, 0] - out[n - 2, 0],
+                    2 * out[n - 1, 1] - out[n - 2, 1],
+                    2 * out[n - 1, 2] - out[n - 2, 2],
+                )
+        best, found, onwards, step = np.inf, p, (0.0, 0.0, 0.0), 1.0
         for _ in range(iterations + 1):
-            i = m[0, 0] * p0 + m[0, 1] * p1 + m[0, 2] * p2 + m[0, 3]
-            j = m[1, 0] * p0 + m[1, 1] * p1 + m[1, 2] * p2 + m[1, 3]
-            k = m[2, 0] * p0 + m[2, 1] * p1 + m[2, 2] * p2 + m[2, 3]
-            u0, u1, u2 = _displacement(u, i, j, k, zero)
-            s0, s1, s2 = y0 - p0 - u0, y1 - p1 - u1, y2 - p2 - u2
-            size = s0 * s0 + s1 * s1 + s2 * s2
+            s, ahead = _residual(u, m, y, p, zero)
+            size = s[0] * s[0] + s[1] * s[1] + s[2] * s[2]
             if size < best:
-                best = size
-                b0, b1, b2 = p0, p1, p2
-                r0, r1, r2 = s0, s1, s2
+                best, found, onwards = size, p, ahead
+                step = min(2 * step, 1.0)
                 if best < tolerance * tolerance:
                     break
             elif step > _SHORTEST_STEP:
                 step *= 0.5
             else:
                 break
-            p0, p1, p2 = b0 + step * r0, b1 + step * r1, b2 + step * r2
-        out[n, 0], out[n, 1], out[n, 2] = b0, b1, b2
+            p = (found[0] + step * onwards[0], found[1] + step * onwards[1], found[2] + step * onwards[2])
+        out[n, 0], out[n, 1], out[n, 2] = found
         residual[n] = np.sqrt(best)
 
 
@@ -90,12 +132,11 @@ def invert_points(
     iterations: int = 50,
     tolerance: float = 1e-3,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Solve ``x + u(x) = y`` for x by damped fixed-point iteration.
+    """Solve ``x + u(x) = y`` for x by a damped Newton iteration.
 
-    ``x ← x + s (y - x - u(x))`` from x = y, with s = 1 until a step does not lower the residual;
-    then s is halved and the step repeated from the best point. The plain iteration (s = 1
-    throughout) converges only where ``‖∂u‖ < 1``; the damped one also where space is stretched
-    by more than two, up to the first fold.
+    ``x ← x + s J⁻¹(y - x - u(x))`` with J = 1 + ∂u, and J = 1 where space nearly folds, from x = y; or from
+    where the two points before lead if all three lie evenly along a row, as a grid's do. s is 1, is halved and the
+    step repeated from the best point whenever it does not lower the residual, and grows again when it does.
 
     Args:
         displacement: (X, Y, Z, 3) u, world mm, interpolated linearly.
@@ -112,5 +153,6 @@ def invert_points(
     x, residual = np.empty_like(y), np.empty(len(y))
     matrix = np.ascontiguousarray(ijk_from_world, dtype=np.float64)
     zero = outside == "zero"
-    run_ranges(_invert, len(y), displacement, matrix, y, zero, iterations, tolerance, x, residual, parts=4, least=512)
+    runs = -(-len(y) // _RUN)  # the same ones for any number of threads
+    run_ranges(_invert, runs, displacement, matrix, y, zero, iterations, tolerance, x, residual, parts=4, least=8)
     return x, residual

@@ -14,13 +14,23 @@ from wssamnet.kernels.threads import run_ranges
 BORDER, ZERO = 0, 1
 
 
+@njit(inline="always", **COMPILE)
+def _place(m: Any, p: Any) -> Any:  # pragma: no cover - compiled
+    if m.shape[0] == 0:
+        return p[0], p[1], p[2]
+    x = m[0, 0] * p[0] + m[0, 1] * p[1] + m[0, 2] * p[2] + m[0, 3]
+    y = m[1, 0] * p[0] + m[1, 1] * p[1] + m[1, 2] * p[2] + m[1, 3]
+    z = m[2, 0] * p[0] + m[2, 1] * p[1] + m[2, 2] * p[2] + m[2, 3]
+    return x, y, z
+
+
 @njit(**COMPILE)
 def _linear(
-    begin: int, end: int, values: Any, points: Any, outside: int, out: Any
+    begin: int, end: int, values: Any, m: Any, points: Any, outside: int, out: Any
 ) -> None:  # pragma: no cover - compiled
     nx, ny, nz, channels = values.shape
     for n in range(begin, end):
-        x, y, z = points[n, 0], points[n, 1], points[n, 2]
+        x, y, z = _place(m, points[n])
         inside = -0.5 <= x <= nx - 0.5 and -0.5 <= y <= ny - 0.5 and -0.5 <= z <= nz - 0.5
         if not inside and (outside == 1 or x != x or y != y or z != z):
             for c in range(channels):
@@ -44,11 +54,11 @@ def _linear(
 
 @njit(**COMPILE)
 def _nearest(
-    begin: int, end: int, values: Any, points: Any, outside: int, out: Any
+    begin: int, end: int, values: Any, m: Any, points: Any, outside: int, out: Any
 ) -> None:  # pragma: no cover - compiled
     nx, ny, nz, channels = values.shape
     for n in range(begin, end):
-        x, y, z = points[n, 0], points[n, 1], points[n, 2]
+        x, y, z = _place(m, points[n])
         inside = -0.5 <= x <= nx - 0.5 and -0.5 <= y <= ny - 0.5 and -0.5 <= z <= nz - 0.5
         if not inside and (outside == 1 or x != x or y != y or z != z):
             for c in range(channels):
@@ -61,12 +71,20 @@ def _nearest(
             out[n, c] = values[i, j, k, c]
 
 
-def sample(values: NDArray[Any], points: NDArray[Any], *, order: int = 1, outside: str = "border") -> NDArray[Any]:
-    """Interpolate an array at voxel positions.
+def sample(
+    values: NDArray[Any],
+    points: NDArray[Any],
+    *,
+    matrix: NDArray[Any] | None = None,
+    order: int = 1,
+    outside: str = "border",
+) -> NDArray[Any]:
+    """Interpolate an array at points.
 
     Args:
         values: (X, Y, Z) or (X, Y, Z, C); linear interpolation of integers is done in float32.
-        points: (N, 3), IJK of `values`. NaN gives NaN (0 with "zero", or by nearest neighbour).
+        points: (N, 3). NaN gives NaN (0 with "zero", or by nearest neighbour).
+        matrix: (4, 4), from the frame of `points` to IJK of `values`; None where they are IJK.
         order: 1 linear, 0 nearest neighbour (keeps the type of `values`).
         outside: "border" repeats the edge value; "zero" gives 0 beyond half a voxel of the edge.
 
@@ -84,5 +102,7 @@ def sample(values: NDArray[Any], points: NDArray[Any], *, order: int = 1, outsid
         source, target = (part.view(f"u{array.dtype.itemsize}") for part in (array, out))
     core = _linear if order == 1 else _nearest
     places = np.ascontiguousarray(points, dtype=np.float64)
-    run_ranges(core, len(places), source, places, ZERO if outside == "zero" else BORDER, target, parts=4, least=4096)
+    to_ijk = np.array(np.empty((0, 0)) if matrix is None else matrix, dtype=np.float64)
+    beyond = ZERO if outside == "zero" else BORDER
+    run_ranges(core, len(places), source, to_ijk, places, beyond, target, parts=4, least=4096)
     return out[:, 0] if scalar else out

@@ -9,6 +9,7 @@ Every kernel computes a plane alike whatever range it falls in, so the results d
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 from numba.core import config
 
 _pools: dict[int, ThreadPoolExecutor] = {}
+_busy = threading.local()  # set in a thread that works on a range
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pools.clear)  # a fork copies no threads
@@ -30,7 +32,8 @@ def run_ranges(kernel: Callable[..., Any], count: int, *arguments: Any, parts: i
     """Call ``kernel(start, stop, *arguments)`` on ranges that together cover ``range(count)``.
 
     Args:
-        kernel: compiled with ``nogil=True``; calls on different ranges write to different places.
+        kernel: compiled with ``nogil=True``, or Python that spends its time in such kernels and in numpy; calls
+            on different ranges write to different places. Where it calls this function again, it does not fork.
         count: number of planes, or whatever the ranges count.
         arguments: passed on.
         parts: ranges per thread; more even out unequal loads, fewer save work that neighbouring ranges repeat.
@@ -38,14 +41,24 @@ def run_ranges(kernel: Callable[..., Any], count: int, *arguments: Any, parts: i
     """
     threads = thread_count()
     pieces = max(1, min(threads * parts, count // least))
-    if threads == 1 or pieces == 1:
+    if threads == 1 or pieces == 1 or getattr(_busy, "on", False):
         kernel(0, count, *arguments)
         return
     pool = _pools.get(threads)
     if pool is None:
         pool = _pools.setdefault(threads, ThreadPoolExecutor(threads, thread_name_prefix="wssamnet-kernel"))
     bounds = [count * piece // pieces for piece in range(pieces + 1)]
-    jobs = [pool.submit(kernel, bounds[i], bounds[i + 1], *arguments) for i in range(1, pieces)]
-    kernel(bounds[0], bounds[1], *arguments)
-    for job in jobs:
-        job.result()
+
+    def work(piece: int) -> None:
+        _busy.on = True
+        try:
+            kernel(bounds[piece], bounds[piece + 1], *arguments)
+        finally:
+            _busy.on = False
+
+    jobs = [pool.submit(work, piece) for piece in range(1, pieces)]
+    try:
+        work(0)
+    finally:
+        for job in jobs:
+            job.result()

@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
 
 from wssamnet.fields import AffineMap
-from wssamnet.geometry import Array, Frame, transform_points
+from wssamnet.geometry import Array, Frame
 from wssamnet.kernels.sampling import sample
 from wssamnet.preprocessing.coarse import Coarse
 from wssamnet.preprocessing.similarity import LocalCorrelation
@@ -48,7 +48,7 @@ class Objective:
     def moved(self, matrix: Array) -> NDArray[np.float32]:
         """Channels and slopes of the moving scan at the mapped points: (N, C, 4)."""
         world = self._points @ matrix[:3].T + self.centre
-        found = sample(self._values, transform_points(self._to_index, world), outside="zero")
+        found = sample(self._values, world, matrix=self._to_index, outside="zero")
         return np.asarray(found.reshape(len(world), -1, 4))
 
     def __call__(self, matrix: Array) -> tuple[float, Array]:

@@ -34,7 +34,7 @@ def _sampled(values: NDArray[Any], matrix: Array, shape: tuple[int, int, int]) -
     for start in range(0, shape[0], step):
         planes = np.arange(start, min(start + step, shape[0]))
         index = np.stack([np.repeat(planes, j.size), np.tile(j, planes.size), np.tile(k, planes.size)], axis=1)
-        found = sample(values, transform_points(matrix, index), outside="zero")
+        found = sample(values, index, matrix=matrix, outside="zero")
         out[planes] = found.reshape(planes.size, *shape[1:], -1)
     return out
 

@@ -18,6 +18,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -171,14 +172,23 @@ def write(
     """
     begin = time.perf_counter()
     case, landmarks = loaded.case, loaded.landmarks
-    forward = _finite(result.pull_back, loaded.fixed_grid, registrar, case)
-    backward = _finite(result.push_forward, loaded.moving_grid, registrar, case)
-    warped = resample(loaded.moving, loaded.fixed_grid, forward)
     out = Path(out)
-    with _folder_atomically(out / registrar.name / case.id) as folder:
-        write_image(folder / "warped.nii.gz", Volume(warped.data, loaded.fixed_grid))
-        write_displacement(folder / "fixed_to_moving.nii.gz", forward.displacement, loaded.fixed_grid)
+    with (
+        _folder_atomically(out / registrar.name / case.id) as folder,
+        ThreadPoolExecutor(1, thread_name_prefix="wssamnet-write") as beside,  # compresses while the next is computed
+    ):
+        forward = _finite(result.pull_back, loaded.fixed_grid, registrar, case)
+        writing = [
+            beside.submit(
+                write_displacement, folder / "fixed_to_moving.nii.gz", forward.displacement, loaded.fixed_grid
+            )
+        ]
+        warped = resample(loaded.moving, loaded.fixed_grid, forward)
+        writing.append(beside.submit(write_image, folder / "warped.nii.gz", warped))
+        backward = _finite(result.push_forward, loaded.moving_grid, registrar, case)
         write_displacement(folder / "moving_to_fixed.nii.gz", backward.displacement, loaded.moving_grid)
+        for file in writing:
+            file.result()
         round_trip = None
         if landmarks is not None:
             mapped = result.push_forward(landmarks.points)

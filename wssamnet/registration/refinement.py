@@ -3,7 +3,9 @@
 At every step the similarity's gradient with respect to a small displacement composed onto the field so far is
 smoothed, turned into a direction by Adam, smoothed again, cut to at most half a voxel, composed, and the field itself
 smoothed a little. The two smoothings make the update fluid-like, the last one elastic-like (Avants et al., Med Image
-Anal 2008, is the classical relative of it); composing keeps the field free of folds.
+Anal 2008, is the classical relative of it); composing keeps the field free of folds. A field that smooth needs no
+vector at every voxel: it lives on blocks of 2x2x2 voxels, and only the warp, the similarity and its gradient are
+computed at all of them.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from scipy.ndimage import maximum_filter
 
 from wssamnet.fields import DisplacementField, inverse
 from wssamnet.geometry import Frame, Grid
-from wssamnet.kernels.greedy import adam, add_force, compose, longest, warp
+from wssamnet.kernels.greedy import Factors, Rows, adam, add_force, compose, longest, rows_within, warp
 from wssamnet.kernels.lncc import lncc_sum
 from wssamnet.kernels.resizing import resize
 from wssamnet.kernels.smoothing import gaussian
@@ -45,7 +47,7 @@ class Schedule:
     levels_mm: tuple[float, ...] = (4.0, 2.0, 1.0)
     iterations: tuple[int, ...] = (30, 30, 8)
     window: int = 5
-    update_sigma: float = 2.0
+    update_sigma: float = 3.0
     field_sigma: float = 0.5
     step: float = 0.5
     both_ways: bool = False
@@ -87,13 +89,6 @@ def _shrink(images: NDArray[np.float32], grid: Grid, level: Grid) -> NDArray[np.
     return np.ascontiguousarray(np.moveaxis(resize(smoothed, _positions(grid, level)), -1, 0))
 
 
-def _transfer(u: Field, source: Grid, target: Grid) -> Field:
-    """A voxel displacement of one level at the voxels, and in the voxels, of another."""
-    if source is target:
-        return u
-    return resize(u, _positions(source, target), source.spacing / target.spacing)
-
-
 def _shrink_lesion(lesion: Mask | None, grid: Grid, level: Grid, window: int) -> NDArray[np.float32] | None:
     """A lesion at a level, as 0 and 1: every voxel whose window holds a fair part of it."""
     if lesion is None:
@@ -102,15 +97,28 @@ def _shrink_lesion(lesion: Mask | None, grid: Grid, level: Grid, window: int) ->
     return np.asarray(maximum_filter(share, window) > 0.1, dtype=np.float32)
 
 
-def _counting(fixed: NDArray[np.float32] | None, moving: NDArray[np.float32] | None, u: Field) -> Mask | None:
+def _blocks(level: Grid) -> tuple[Grid, Factors]:
+    """Where the field of a level lives, and how many voxels a vector serves along each axis: two, or one where the
+    voxels are so long that the smoothing hardly reaches the next."""
+    short = level.spacing < 1.5 * np.cbrt(level.spacing.prod())
+    factors = np.where(short & (np.array(level.shape) > 1), 2, 1)
+    shape = -(-np.array(level.shape) // factors)
+    matrix = np.diag([*factors, 1.0])
+    matrix[:3, 3] = (factors - 1) / 2
+    return Grid((int(shape[0]), int(shape[1]), int(shape[2])), level.affine @ matrix), factors
+
+
+def _counting(
+    fixed: NDArray[np.float32] | None, moving: NDArray[np.float32] | None, u: Field, factors: Factors, rows: Rows
+) -> Mask | None:
     """Voxels whose windows count: no lesion in the fixed image, nor in the moving one as it lies now."""
     if fixed is None and moving is None:
         return None
-    out = np.ones(u.shape[:3], dtype=np.bool_)
+    out = np.ones((*rows.shape[:2], next(one.shape[2] for one in (fixed, moving) if one is not None)), dtype=np.bool_)
     if fixed is not None:
         out &= fixed == 0
     if moving is not None:
-        out &= warp(moving, u, np.empty_like(moving)) < 0.1
+        out &= warp(moving, u, factors, rows, np.empty_like(moving)) < 0.1
     return out
 
 
@@ -121,30 +129,35 @@ def _descend(
     count: int,
     schedule: Schedule,
     sigma: Any,
+    factors: Factors,
     lesions: tuple[NDArray[np.float32] | None, NDArray[np.float32] | None],
 ) -> Field:
-    """`count` steps at one level; (C, X, Y, Z) images, field in voxels."""
-    shape = fixed.shape[1:]
-    warped, slope = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    first, second = np.zeros((*shape, 3), np.float32), np.zeros((*shape, 3), np.float32)
-    u, force, step, smooth = u.copy(), *(np.empty((*shape, 3), np.float32) for _ in range(3))  # reused at every step
+    """`count` steps at one level; (C, X, Y, Z) images, field in their voxels, one vector for `factors` of them."""
+    warped, slope = np.empty(fixed.shape[1:], np.float32), np.empty(fixed.shape[1:], np.float32)
+    first, second = np.zeros_like(u), np.zeros_like(u)
+    u, force, step, smooth = u.copy(), *(np.empty_like(u) for _ in range(3))  # reused at every step
+    # a window without any of the fixed image counts nothing; a window's reach beyond one that does, and a voxel more
+    # for the warped image's gradient, is all that has any influence
+    rows = rows_within(fixed.any(axis=0).astype(np.float32), schedule.window)
+    of_blocks = (factors**2 - 1) / 12  # the variance that taking means over blocks has given the update already
+    update_sigma = np.sqrt(np.maximum((schedule.update_sigma * sigma) ** 2 - of_blocks, 0)) / factors
     for turn in range(1, count + 1):
         force.fill(0)
-        mask = _counting(*lesions, u)
+        mask = _counting(*lesions, u, factors, rows)
         for target, source in zip(fixed, moving, strict=True):
-            warp(source, u, warped)
+            warp(source, u, factors, rows, warped)
             lncc_sum(
                 target, warped, mask, window=schedule.window, squared=True, epsilon=_EPSILON, flat=_FLAT, gradient=slope
             )
-            add_force(slope, warped, force)
-        gaussian(force, schedule.update_sigma * sigma, out=smooth)
+            add_force(slope, warped, factors, rows, force)
+        gaussian(force, update_sigma, out=smooth)
         adam(smooth, first, second, turn, step, betas=(0.5, 0.99))
-        direction = gaussian(step, schedule.update_sigma * sigma, out=smooth)
+        direction = gaussian(step, schedule.update_sigma * sigma / factors, out=smooth)
         size = longest(direction)
         if size == 0:
             break
         limit = schedule.step * (0.55 + 0.45 * math.cos(math.pi * (turn - 1) / count))
-        gaussian(compose(u, direction, limit / size, step), schedule.field_sigma * sigma, out=u)
+        gaussian(compose(u, direction, limit / size, factors, step), schedule.field_sigma * sigma / factors, out=u)
     return u
 
 
@@ -156,20 +169,22 @@ def _one_way(
     schedule: Schedule,
     lesions: tuple[Mask | None, Mask | None],
 ) -> Field:
-    levels = _levels(grid, schedule)
-    before = levels[0][0]
-    if start is None:
-        u = np.zeros((*before.shape, 3), np.float32)
-    else:
-        u = _transfer(gaussian(start, _blur(before, grid)), grid, before)
-    for level, count in levels:
-        u = _transfer(u, before, level)
+    u, place, voxel = start, grid, grid.spacing  # the field, where it lives, and the voxel that it counts in
+    for level, count in _levels(grid, schedule):
+        blocks, factors = _blocks(level)
+        if u is None:
+            u = np.zeros((*blocks.shape, 3), np.float32)
+        else:
+            if place is grid and level is not grid:  # the start is finer than the level
+                u = gaussian(u, _blur(blocks, grid))
+            u = resize(u, _positions(place, blocks), voxel / level.spacing)
         sigma = np.cbrt(level.spacing.prod()) / level.spacing
         images = (_shrink(fixed, grid, level), _shrink(moving, grid, level))
         first, second = (_shrink_lesion(lesion, grid, level, schedule.window) for lesion in lesions)
-        u = _descend(*images, u, count, schedule, sigma, (first, second))
-        before = level
-    return u
+        u = _descend(*images, u, count, schedule, sigma, factors, (first, second))
+        place, voxel = blocks, level.spacing
+    assert u is not None  # there is at least one level
+    return resize(u, _positions(place, grid), voxel / grid.spacing)
 
 
 def refine(
