@@ -42,6 +42,9 @@ class Settings(BaseModel):
     correlation_radius: int = Field(
         0, ge=0, le=4, description="hand the network a local search of so many voxels; 0: the two images alone"
     )
+    segmentation: Literal["full", "half"] = Field(
+        "full", description="resolution at which the segmentation U-Nets see the scans; half costs an eighth"
+    )
     segmentation_bias: float = Field(0.0, description="start value of the segmentation output's bias (logit)")
     velocity: bool = Field(False, description="predict a stationary velocity field and integrate it")
 
@@ -101,6 +104,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "attention": "residual",
         "head": "half",
         "correlation_radius": 2,
+        "segmentation": "half",
         "segmentation_bias": -3.0,
         "stage2": "frozen",
         "mi_weight": 0.0,

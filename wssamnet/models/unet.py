@@ -41,12 +41,16 @@ class UNet(nn.Module):
         out_channels: channels out.
         features: feature maps of the first level, doubled at each level.
         levels: resolutions, the input's own included.
+        halved: see the image as means of 2x2x2 voxels; the answer is interpolated back.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, *, features: int = 8, levels: int = 3) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, *, features: int = 8, levels: int = 3, halved: bool = False
+    ) -> None:
         super().__init__()
         widths = [features * 2**level for level in range(levels)]
-        self.multiple = 2 ** (levels - 1)
+        self.halved = halved
+        self.multiple = 2 ** (levels - 1 + halved)
         self.encoder = nn.ModuleList(_Block(*pair) for pair in zip([in_channels, *widths], widths, strict=False))
         self.decoder = nn.ModuleList(
             _Block(widths[level] + widths[level + 1], widths[level]) for level in range(levels - 1)
@@ -65,10 +69,15 @@ class UNet(nn.Module):
         shape = image.shape[-3:]
         # two voxels at the lowest level, because instance norm of a single voxel is always zero
         x = pad_end(image, padded_shape(shape, self.multiple, at_least=2))
+        if self.halved:
+            x = F.avg_pool3d(x, 2)
         skips: list[Tensor] = []
         for level, block in enumerate(self.encoder):
             x = block(F.max_pool3d(x, 2) if level else x)
             skips.append(x)
         for block, skip in zip(reversed(self.decoder), reversed(skips[:-1]), strict=True):
             x = block(torch.cat((skip, F.interpolate(x, scale_factor=2, mode="nearest")), dim=1))
-        return crop_end(self.output(x), shape)
+        x = self.output(x)
+        if self.halved:
+            x = F.interpolate(x, scale_factor=2, mode="trilinear")
+        return crop_end(x, shape)

@@ -34,7 +34,8 @@ class Prediction:
 
 def segmentation_unet(settings: Settings, channels: int) -> UNet:
     """A segmentation U-Net, `channels` → 1 logit; its output bias starts at `settings.segmentation_bias`."""
-    unet = UNet(channels, 1, features=settings.features, levels=settings.levels)
+    halved = settings.segmentation == "half"
+    unet = UNet(channels, 1, features=settings.features, levels=settings.levels, halved=halved)
     if settings.segmentation_bias and unet.output.bias is not None:
         nn.init.constant_(unet.output.bias, settings.segmentation_bias)
     return unet
@@ -44,9 +45,9 @@ class WSSAMNet(nn.Module):
     """The whole network (Almahfouz Nasser et al. 2022, figure 1).
 
     Args:
-        settings: `features`, `levels`, `attention`, `head`, `velocity`, `segmentation_bias`,
-            `correlation_radius`. With the half-resolution head the registration U-Net lacks its finest level,
-            and its output is doubled.
+        settings: `features`, `levels`, `attention`, `head`, `velocity`, `segmentation`,
+            `segmentation_bias`, `correlation_radius`. With the half-resolution head the registration U-Net lacks
+            its finest level, and its output is doubled.
         channels: modalities of each scan.
     """
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,8 @@ class Schedule:
     """How much work a refinement does.
 
     Args:
-        levels_mm: voxel size of each level, coarse to fine; levels finer than the scan are done at its own voxels.
+        levels_mm: voxel size of each level, coarse to fine; levels finer than the scan are done at its own voxels,
+            levels on which it has fewer than four windows along an axis are left out.
         iterations: steps at each level.
         window: edge of the LNCC window, voxels.
         update_sigma, field_sigma: Gaussian smoothing of the update (before and after Adam) and of the field, voxels.
@@ -44,8 +45,8 @@ class Schedule:
         both_ways: also register the other way round and average with its inverse.
     """
 
-    levels_mm: tuple[float, ...] = (4.0, 2.0, 1.0)
-    iterations: tuple[int, ...] = (30, 30, 8)
+    levels_mm: tuple[float, ...] = (8.0, 4.0, 2.0, 1.0)
+    iterations: tuple[int, ...] = (30, 30, 30, 8)
     window: int = 5
     update_sigma: float = 3.0
     field_sigma: float = 0.5
@@ -57,16 +58,18 @@ SCHEDULES = {"fast": Schedule(), "accurate": Schedule(both_ways=True)}
 
 
 def _levels(grid: Grid, schedule: Schedule) -> list[tuple[Grid, int]]:
-    """The grids from coarse to fine with their iterations; the last is `grid` itself."""
+    """The grids from coarse to fine with their iterations, at least one."""
     own = float(np.exp(np.log(grid.spacing).mean()))
+    extent = min(grid.shape) * own
     found: list[tuple[Grid, int]] = []
+    at_own = []
     for size, count in zip(schedule.levels_mm, schedule.iterations, strict=True):
-        if size > 1.3 * own and min(grid.shape) * own / size >= 4 * schedule.window:
+        if size <= 1.3 * own:
+            at_own.append(count)
+        elif extent / size >= 4 * schedule.window:
             found.append((grid.resampled(size), count))
-        elif found and found[-1][0] is grid:
-            found[-1] = (grid, max(found[-1][1], count))
-        else:
-            found.append((grid, count))
+    if at_own or not found:
+        found.append((grid, max(at_own or schedule.iterations)))
     return found
 
 
@@ -89,12 +92,9 @@ def _shrink(images: NDArray[np.float32], grid: Grid, level: Grid) -> NDArray[np.
     return np.ascontiguousarray(np.moveaxis(resize(smoothed, _positions(grid, level)), -1, 0))
 
 
-def _shrink_lesion(lesion: Mask | None, grid: Grid, level: Grid, window: int) -> NDArray[np.float32] | None:
-    """A lesion at a level, as 0 and 1: every voxel whose window holds a fair part of it."""
-    if lesion is None:
-        return None
-    share = _shrink(lesion[None].astype(np.float32), grid, level)[0]
-    return np.asarray(maximum_filter(share, window) > 0.1, dtype=np.float32)
+def _near_lesion(share: NDArray[np.float32], window: int) -> NDArray[np.float32]:
+    """Every voxel whose window holds a fair part of a lesion, as 0 and 1; `share` is (1, X, Y, Z)."""
+    return np.asarray(maximum_filter(share[0], window) > 0.1, dtype=np.float32)
 
 
 def _blocks(level: Grid) -> tuple[Grid, Factors]:
@@ -122,28 +122,43 @@ def _counting(
     return out
 
 
-def _descend(
-    fixed: NDArray[np.float32],
-    moving: NDArray[np.float32],
-    u: Field,
-    count: int,
-    schedule: Schedule,
-    sigma: Any,
-    factors: Factors,
-    lesions: tuple[NDArray[np.float32] | None, NDArray[np.float32] | None],
-) -> Field:
-    """`count` steps at one level; (C, X, Y, Z) images, field in their voxels, one vector for `factors` of them."""
+@dataclass(frozen=True, eq=False)
+class _Level:
+    """The pair at one resolution.
+
+    Args:
+        grid: its voxels.
+        count: steps to be made there.
+        images: fixed and moving, (C, X, Y, Z) each.
+        lesions: how much of each voxel is lesion, fixed and moving, (1, X, Y, Z) each; None for none.
+    """
+
+    grid: Grid
+    count: int
+    images: tuple[NDArray[np.float32], NDArray[np.float32]]
+    lesions: tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]
+
+    def turned(self) -> _Level:
+        """Fixed and moving exchanged."""
+        return _Level(self.grid, self.count, self.images[::-1], self.lesions[::-1])
+
+
+def _descend(level: _Level, u: Field, schedule: Schedule, factors: Factors) -> Field:
+    """The steps of one level; the field counts its voxels, one vector for `factors` of them."""
+    (fixed, moving), count, spacing = level.images, level.count, level.grid.spacing
+    sigma = np.cbrt(spacing.prod()) / spacing
+    near = [None if share is None else _near_lesion(share, schedule.window) for share in level.lesions]
     warped, slope = np.empty(fixed.shape[1:], np.float32), np.empty(fixed.shape[1:], np.float32)
     first, second = np.zeros_like(u), np.zeros_like(u)
     u, force, step, smooth = u.copy(), *(np.empty_like(u) for _ in range(3))  # reused at every step
     # a window without any of the fixed image counts nothing; a window's reach beyond one that does, and a voxel more
     # for the warped image's gradient, is all that has any influence
-    rows = rows_within(fixed.any(axis=0).astype(np.float32), schedule.window)
+    rows = rows_within(np.asarray(fixed.any(axis=0), np.float32), schedule.window)
     of_blocks = (factors**2 - 1) / 12  # the variance that taking means over blocks has given the update already
     update_sigma = np.sqrt(np.maximum((schedule.update_sigma * sigma) ** 2 - of_blocks, 0)) / factors
     for turn in range(1, count + 1):
         force.fill(0)
-        mask = _counting(*lesions, u, factors, rows)
+        mask = _counting(near[0], near[1], u, factors, rows)
         for target, source in zip(fixed, moving, strict=True):
             warp(source, u, factors, rows, warped)
             lncc_sum(
@@ -161,28 +176,29 @@ def _descend(
     return u
 
 
-def _one_way(
-    fixed: NDArray[np.float32],
-    moving: NDArray[np.float32],
-    grid: Grid,
-    start: Field | None,
-    schedule: Schedule,
-    lesions: tuple[Mask | None, Mask | None],
-) -> Field:
+def _pyramid(pair: _Level, schedule: Schedule) -> list[_Level]:
+    """Coarse to fine; each level is made from the next finer one, where blurring costs less."""
+    found: list[_Level] = []
+    for grid, count in reversed(_levels(pair.grid, schedule)):
+        shrink = partial(_shrink, grid=pair.grid, level=grid)
+        fixed, moving = (None if one is None else shrink(one) for one in pair.lesions)
+        pair = _Level(grid, count, (shrink(pair.images[0]), shrink(pair.images[1])), (fixed, moving))
+        found.append(pair)
+    return found[::-1]
+
+
+def _one_way(levels: list[_Level], grid: Grid, start: Field | None, schedule: Schedule) -> Field:
     u, place, voxel = start, grid, grid.spacing  # the field, where it lives, and the voxel that it counts in
-    for level, count in _levels(grid, schedule):
-        blocks, factors = _blocks(level)
+    for level in levels:
+        blocks, factors = _blocks(level.grid)
         if u is None:
             u = np.zeros((*blocks.shape, 3), np.float32)
         else:
-            if place is grid and level is not grid:  # the start is finer than the level
+            if place is grid and level.grid is not grid:  # the start is finer than the level
                 u = gaussian(u, _blur(blocks, grid))
-            u = resize(u, _positions(place, blocks), voxel / level.spacing)
-        sigma = np.cbrt(level.spacing.prod()) / level.spacing
-        images = (_shrink(fixed, grid, level), _shrink(moving, grid, level))
-        first, second = (_shrink_lesion(lesion, grid, level, schedule.window) for lesion in lesions)
-        u = _descend(*images, u, count, schedule, sigma, factors, (first, second))
-        place, voxel = blocks, level.spacing
+            u = resize(u, _positions(place, blocks), voxel / level.grid.spacing)
+        u = _descend(level, u, schedule, factors)
+        place, voxel = blocks, level.grid.spacing
     assert u is not None  # there is at least one level
     return resize(u, _positions(place, grid), voxel / grid.spacing)
 
@@ -209,11 +225,13 @@ def refine(
     Returns:
         (X, Y, Z, 3) float32 pull-back, voxels of `grid`.
     """
-    there = _one_way(fixed, moving, grid, start, schedule, lesions)
+    shares = tuple(None if lesion is None else lesion[None].astype(np.float32) for lesion in lesions)
+    levels = _pyramid(_Level(grid, 0, (fixed, moving), (shares[0], shares[1])), schedule)
+    there = _one_way(levels, grid, start, schedule)
     if not schedule.both_ways:
         return there
     turned = _inverse(start, grid) if start is not None else None
-    back = _one_way(moving, fixed, grid, turned, schedule, lesions[::-1])
+    back = _one_way([level.turned() for level in levels], grid, turned, schedule)
     return np.asarray(0.5 * (there + _inverse(back, grid)), dtype=np.float32)
 
 

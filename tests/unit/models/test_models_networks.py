@@ -58,6 +58,7 @@ def test_attention(kind: str, value: float) -> None:
         {"correlation_radius": 1},
         {"head": "half", "levels": 2, "correlation_radius": 1},
         {"velocity": True},
+        {"segmentation": "half"},
         {"attention": "none"},
         {"head": "half", "levels": 4, "velocity": True, "attention": "residual"},
     ],
@@ -74,6 +75,15 @@ def test_wssamnet_starts_at_the_identity_whatever_the_size(
         assert prediction.fixed_logits is prediction.moving_logits is None
     else:
         assert prediction.fixed_logits.shape == prediction.moving_logits.shape == (2, 1, *size)
+
+
+def test_a_halved_unet_sees_means_and_answers_at_full_size() -> None:
+    torch.manual_seed(0)
+    halved, plain = UNet(1, 1, features=2, halved=True), UNet(1, 1, features=2)
+    plain.load_state_dict(halved.state_dict())
+    image = torch.rand(1, 1, 16, 24, 16)
+    expected = nn.functional.interpolate(plain(nn.functional.avg_pool3d(image, 2)), scale_factor=2, mode="trilinear")
+    torch.testing.assert_close(halved(image), expected)
 
 
 def test_the_segmentations_bias_starts_where_it_is_told() -> None:
