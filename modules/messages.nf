@@ -1,3 +1,5 @@
+include { failedTasks ; inWords ; lastWords ; tries } from './failures'
+
 // What a person reads when the run ends, and the records that stay beside the results.
 
 // OUT/pipeline_info/params.json and versions.txt
@@ -13,23 +15,67 @@ def writeRecords(Map values, List versions, run) {
     folder.resolve('versions.txt').text = (["Nextflow: ${run.nextflow.version}"] + lines).join('\n') + '\n'
 }
 
-def sayDone(outdir) {
-    def table = file("${outdir}/tables/table1.md")
-    def out = file(outdir).toAbsolutePath()
-    println("\n${table.exists() ? table.text.trim() : ''}\n\nReport: ${out}/report.html\nTables: ${out}/tables")
+// A failed task as a person wants to know it, one line each.
+def failureLines(Map task) {
+    def said = lastWords(task)
+    return (said.take(40) + (said.size() > 40 ? ["and ${said.size() - 40} more lines"] : []) + [inWords(task), tries(task)]).findAll()
+        .collect { line -> "  ${line}" } + ["  Log: ${task.log}"]
 }
 
-def sayFailed(run) {
-    def report = run.errorReport ?: run.errorMessage ?: ''
-    def step = report =~ /Error executing process > '([^']*)'/
-    def folder = report =~ /Work dir:\s*\n\s*(\S+)/
-    def said = (run.errorMessage ?: '').readLines().findAll { line -> line.trim() }
-    // Our own fault lines where there are any; else the end of what the tool said, where a traceback names its cause.
-    def lines = said.findAll { line -> line.startsWith('wssamnet: ') } ?: said.takeRight(3)
-    println("\nThe run stopped${step.find() ? ' in ' + step.group(1).tokenize(':').last().replace(' (1)', '') : ''}:")
-    lines.each { line -> println("  ${line}") }
-    if (folder.find()) {
-        println("Log: ${folder.group(1)}/.command.log")
+def called(Map task) {
+    return task.tag ? "${task.step} (${task.tag})" : task.step
+}
+
+// The command that goes on, from the folder where the run was started.
+def onceMore(run) {
+    return "  cd ${run.launchDir}\n  ${run.commandLine}${run.commandLine.contains(' -resume') ? '' : ' -resume'}"
+}
+
+// OUT/pipeline_info/failure.txt holds what a stopped run has said, until a run ends well.
+def failureText(outdir) {
+    return file("${outdir}/pipeline_info/failure.txt")
+}
+
+def leftOut(List tasks) {
+    // A batch that was lost has been tried again case by case.
+    def lasting = tasks.findAll { task -> task.tolerated && !(task.tag ==~ /.* and \d+ more/) }
+    if (!lasting) {
+        return []
     }
-    println('When the cause is mended, the same command with -resume goes on from here.')
+    def shown = lasting.take(10).collectMany { task -> ["${called(task)}:"] + failureLines(task) }
+    def more = lasting.size() > 10 ? ["and ${lasting.size() - 10} more: pipeline_info/failed_tasks.tsv"] : []
+    return ['', 'Failed and left out, as --tolerate allows:'] + shown + more
+}
+
+def sayDone(run, outdir) {
+    def table = file("${outdir}/tables/table1.md")
+    def out = file(outdir).toAbsolutePath()
+    failureText(outdir).delete()
+    println("\n${table.exists() ? table.text.trim() : ''}\n\nReport: ${out}/report.html\nTables: ${out}/tables")
+    def missing = leftOut(failedTasks(outdir))
+    if (missing) {
+        println((missing + ['This tries them again, and nothing else:', onceMore(run)]).join('\n'))
+    }
+}
+
+def sayFailed(run, outdir) {
+    def tasks = failedTasks(outdir)
+    def fatal = tasks.findAll { task -> !task.tolerated }
+    def lines = fatal.take(10).withIndex().collectMany { task, index ->
+        ["${index ? 'And in' : 'The run stopped in'} ${called(task)}:"] + failureLines(task)
+    }
+    if (fatal.size() > 10) {
+        lines << "And in ${fatal.size() - 10} more tasks: ${file(outdir).toAbsolutePath()}/pipeline_info/failed_tasks.tsv"
+    }
+    if (!fatal || !fatal.any { task -> lastWords(task) }) {
+        // No task's own words: it was not begun, or the fault is not in a task.
+        def said = (run.errorReport ?: run.errorMessage ?: 'it was interrupted').readLines().findAll { line -> line.trim() }
+        lines = (fatal ? lines : ['The run stopped:']) + said.take(40).collect { line -> "  ${line}" }
+    }
+    def kept = failureText(outdir)
+    def text = (lines + leftOut(tasks) + ['', 'When the cause is mended, this goes on from here and repeats only what failed:', onceMore(run),
+        "Stopped ${run.complete?.toLocalDateTime()?.withNano(0) ?: ''}; this text is kept in ${kept.toAbsolutePath()}"]).join('\n')
+    kept.parent.mkdirs()
+    kept.text = text + '\n'
+    println("\n${text}")
 }

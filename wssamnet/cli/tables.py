@@ -26,8 +26,12 @@ def tables(
     error: Annotated[
         ErrorOfLandmark, typer.Option(help="Euclidean distance, or the sum over the axes.")
     ] = ErrorOfLandmark.euclidean,
+    planned: Annotated[
+        Path | None,
+        typer.Option(help="CSV of what should be there: method, case, reason; what is not is shown as missing."),
+    ] = None,
 ) -> None:
     """Write the paper's table, one column a method, and the tables behind it."""
     from wssamnet.evaluation import write_tables
 
-    write_tables(evaluations, out, error.value)
+    write_tables(evaluations, out, error.value, planned=planned)
