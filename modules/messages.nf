@@ -1,3 +1,4 @@
+include { quoted } from './parameters'
 include { failedTasks ; inWords ; lastWords ; tries } from './failures'
 
 // What a person reads when the run ends, and the records that stay beside the results.
@@ -28,7 +29,7 @@ def called(Map task) {
 
 // The command that goes on, from the folder where the run was started.
 def onceMore(run) {
-    return "  cd ${run.launchDir}\n  ${run.commandLine}${run.commandLine.contains(' -resume') ? '' : ' -resume'}"
+    return "  cd ${run.launchDir ==~ /[\w\/.-]+/ ? run.launchDir : quoted(run.launchDir)}\n  ${run.commandLine}${run.commandLine.contains(' -resume') ? '' : ' -resume'}"
 }
 
 // OUT/pipeline_info/failure.txt holds what a stopped run has said, until a run ends well.
@@ -74,7 +75,7 @@ def sayFailed(run, outdir) {
     }
     def kept = failureText(outdir)
     def text = (lines + leftOut(tasks) + ['', 'When the cause is mended, this goes on from here and repeats only what failed:', onceMore(run),
-        "Stopped ${run.complete?.toLocalDateTime()?.withNano(0) ?: ''}; this text is kept in ${kept.toAbsolutePath()}"]).join('\n')
+        "Stopped ${run.complete?.toLocalDateTime()?.withNano(0)?.toString()?.replace('T', ' ') ?: ''}; this text is kept in ${kept.toAbsolutePath()}"]).join('\n')
     kept.parent.mkdirs()
     kept.text = text + '\n'
     println("\n${text}")

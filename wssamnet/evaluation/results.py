@@ -208,9 +208,10 @@ def failed_lines(cases: pd.DataFrame) -> list[tuple[str, str, str]]:
     lines = []
     for (method, status, problems), names in alike.items():
         shown = ", ".join(names[:SHOWN_CASES])
-        if len(names) > SHOWN_CASES:
-            every = len(names) == cases["case"].nunique()
-            shown = f"all {len(names)} cases" if every else f"{shown} and {len(names) - SHOWN_CASES} more"
+        if 1 < len(names) == cases["case"].nunique():
+            shown = f"all {len(names)} cases"
+        elif len(names) > SHOWN_CASES:
+            shown += f" and {len(names) - SHOWN_CASES} more"
         lines.append((f"{method}, {shown}", status, problems))
     return lines
 
