@@ -16,11 +16,21 @@ def writeRecords(Map values, List versions, run) {
     folder.resolve('versions.txt').text = (["Nextflow: ${run.nextflow.version}"] + lines).join('\n') + '\n'
 }
 
-// A failed task as a person wants to know it, one line each.
-def failureLines(Map task) {
-    def said = lastWords(task)
-    return (said.take(40) + (said.size() > 40 ? ["and ${said.size() - 40} more lines"] : []) + [inWords(task), tries(task)]).findAll()
-        .collect { line -> "  ${line}" } + ["  Log: ${task.log}"]
+// What Nextflow knows of a fault: its cause, and what the command said, a refused submission for example.
+def cause(run) {
+    def blocks = (run.errorReport ?: '').split(/\n\n+/).toList()
+        .findAll { block -> block.trim() ==~ /(?s)(Caused by|Command output|Command error):.*/ }
+    def lines = blocks.collectMany { block -> block.trim().readLines().drop(1) }
+    return lines.collect { line -> line.trim() }.findAll { line -> line && line != '(empty)' }
+}
+
+// A failed task as a person wants to know it, one line each. A task that said nothing was not begun, or left nothing.
+def failureLines(Map task, run) {
+    def known = (run.errorReport ?: '').contains(task.folder)
+    def said = lastWords(task) + (known && task.status == '0' ? cause(run).take(1) : [])
+    def lines = !said && known ? cause(run) : said + [inWords(task)]
+    return (lines.take(40) + (lines.size() > 40 ? ["and ${lines.size() - 40} more lines"] : []) + [tries(task)]).findAll()
+        .collect { line -> "  ${line}" } + [file(task.log).exists() ? "  Log: ${task.log}" : "  Folder, where no log was begun: ${task.folder}"]
 }
 
 def called(Map task) {
@@ -37,13 +47,13 @@ def failureText(outdir) {
     return file("${outdir}/pipeline_info/failure.txt")
 }
 
-def leftOut(List tasks) {
+def leftOut(List tasks, run) {
     // A batch that was lost has been tried again case by case.
     def lasting = tasks.findAll { task -> task.tolerated && !(task.tag ==~ /.* and \d+ more/) }
     if (!lasting) {
         return []
     }
-    def shown = lasting.take(10).collectMany { task -> ["${called(task)}:"] + failureLines(task) }
+    def shown = lasting.take(10).collectMany { task -> ["${called(task)}:"] + failureLines(task, run) }
     def more = lasting.size() > 10 ? ["and ${lasting.size() - 10} more: pipeline_info/failed_tasks.tsv"] : []
     return ['', 'Failed and left out, as --tolerate allows:'] + shown + more
 }
@@ -53,7 +63,7 @@ def sayDone(run, outdir) {
     def out = file(outdir).toAbsolutePath()
     failureText(outdir).delete()
     println("\n${table.exists() ? table.text.trim() : ''}\n\nReport: ${out}/report.html\nTables: ${out}/tables")
-    def missing = leftOut(failedTasks(outdir))
+    def missing = leftOut(failedTasks(outdir), run)
     if (missing) {
         println((missing + ['This tries them again, and nothing else:', onceMore(run)]).join('\n'))
     }
@@ -63,18 +73,18 @@ def sayFailed(run, outdir) {
     def tasks = failedTasks(outdir)
     def fatal = tasks.findAll { task -> !task.tolerated }
     def lines = fatal.take(10).withIndex().collectMany { task, index ->
-        ["${index ? 'And in' : 'The run stopped in'} ${called(task)}:"] + failureLines(task)
+        ["${index ? 'And in' : 'The run stopped in'} ${called(task)}:"] + failureLines(task, run)
     }
     if (fatal.size() > 10) {
         lines << "And in ${fatal.size() - 10} more tasks: ${file(outdir).toAbsolutePath()}/pipeline_info/failed_tasks.tsv"
     }
-    if (!fatal || !fatal.any { task -> lastWords(task) }) {
-        // No task's own words: it was not begun, or the fault is not in a task.
+    if (!fatal) {
+        // The fault is in no task.
         def said = (run.errorReport ?: run.errorMessage ?: 'it was interrupted').readLines().findAll { line -> line.trim() }
-        lines = (fatal ? lines : ['The run stopped:']) + said.take(40).collect { line -> "  ${line}" }
+        lines = ['The run stopped:'] + said.take(40).collect { line -> "  ${line}" }
     }
     def kept = failureText(outdir)
-    def text = (lines + leftOut(tasks) + ['', 'When the cause is mended, this goes on from here and repeats only what failed:', onceMore(run),
+    def text = (lines + leftOut(tasks, run) + ['', 'When the cause is mended, this goes on from here and repeats only what failed:', onceMore(run),
         "Stopped ${run.complete?.toLocalDateTime()?.withNano(0)?.toString()?.replace('T', ' ') ?: ''}; this text is kept in ${kept.toAbsolutePath()}"]).join('\n')
     kept.parent.mkdirs()
     kept.text = text + '\n'

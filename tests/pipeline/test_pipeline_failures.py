@@ -110,8 +110,8 @@ def test_a_batch_that_is_lost_loses_the_one_case_alone(faulty: Pipeline) -> None
 def test_what_stops_a_run_is_told_whole_and_kept(faulty: Pipeline) -> None:
     _fault(
         faulty,
-        f'begun={faulty.folder}/begun_; touch $begun$1\n'
-        'for try in $(seq 300); do [ -e ${begun}ants ] && [ -e ${begun}train ] || sleep 0.2; done\n'
+        f"begun={faulty.folder}/begun_; touch $begun$1\n"
+        "for try in $(seq 300); do [ -e ${begun}ants ] && [ -e ${begun}train ] || sleep 0.2; done\n"
         '[ "$1" != ants ] || { echo "wssamnet: no such transform" >&2; exit 2; }\n'
         '[ "$1" != train ] || kill -9 $$\n',
     )
@@ -163,11 +163,12 @@ def test_the_tables_show_what_is_missing_and_why(editable: Pipeline) -> None:
     code.write_text(
         text.replace(place, f"        from pathlib import Path\n        {fault}\n{place}"), encoding="utf-8"
     )
+    edited = {"PYTHONPATH": str(editable.checkout)}  # before the package that the environment has installed
     words = (
         *("-profile", "test", "--outdir", "out", "-resume", "--test_cases", "BraTSReg_001,BraTSReg_002"),
         *("--methods", "affine,ants,voxelmorph", "--tolerate", "ants,voxelmorph", "--voxelmorph_lr", "1e30"),
     )
-    answer = editable.run(*words, seconds=REAL_RUN)
+    answer = editable.run(*words, seconds=REAL_RUN, **edited)
     assert answer.status == 0, answer.output
     cases = {(row["method"], row["case"]): row for row in _rows(editable, "per_case.csv")}
     assert {pair: row["status"] for pair, row in cases.items()} == {
@@ -201,7 +202,7 @@ def test_the_tables_show_what_is_missing_and_why(editable: Pipeline) -> None:
     assert [path.name for path in (editable.folder / "out" / "registration" / "ants").iterdir()] == ["BraTSReg_001"]
 
     broken.unlink()
-    answer = editable.run(*words, seconds=REAL_RUN)
+    answer = editable.run(*words, seconds=REAL_RUN, **edited)
     assert answer.status == 0, answer.output
     started = Counter(process for process, status in editable.trace() if status != "CACHED")
     assert started == {"TRAIN_VOXELMORPH": 1, "REGISTER_ALONE": 1, "EVALUATE": 1, "TABULATE": 1, "REPORT": 1}

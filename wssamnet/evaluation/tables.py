@@ -256,6 +256,9 @@ def write_tables(
     """
     kind = check_kind(error)
     intended = NONE_PLANNED if planned is None else read_planned(planned)
+    if intended and not evaluations:
+        why = next(filter(None, intended.values()), "")
+        raise WssamnetError(f"none of {len(intended)} planned registrations succeeded", remedy=why)
     results = read_results(evaluations)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)

@@ -196,8 +196,11 @@ def test_faulty_plans_are_refused(evaluations: list[Path], tmp_path: Path) -> No
 
 def test_without_any_evaluation_there_is_no_table(tmp_path: Path) -> None:
     plan = _plan(tmp_path / "planned.csv", ("ants", "a", "diverged"))
-    with pytest.raises(WssamnetError, match="there is no evaluation"):
+    with pytest.raises(WssamnetError, match=r"none of 1 planned registrations succeeded \(diverged\)"):
         write_tables([], tmp_path / "tables", planned=plan)
+    with pytest.raises(WssamnetError, match="there is no evaluation"):
+        write_tables([], tmp_path / "tables")
+    assert not (tmp_path / "tables").exists()
 
 
 def test_what_the_method_itself_records_is_a_warning(tmp_path: Path) -> None:
