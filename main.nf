@@ -9,12 +9,13 @@ include { TRAIN_SEGMENTATION } from './modules/train_segmentation'
 include { PRETRAIN } from './modules/pretrain'
 include { TRAIN_REGISTRATION } from './modules/train_registration'
 include { TRAIN_VOXELMORPH } from './modules/train_voxelmorph'
-include { REGISTER } from './modules/register'
+include { REGISTER ; REGISTER as REGISTER_ALONE } from './modules/register'
 include { EVALUATE } from './modules/evaluate'
 include { TABULATE } from './modules/tabulate'
 include { REPORT } from './modules/report'
 include { readSchema ; helpText ; checkedParameters ; refuse ; settingsFor ; quoted } from './modules/parameters'
 include { packageDigest ; cohortFingerprint ; listedFiles } from './modules/digests'
+include { forgetFailures ; failedTasks ; plannedRegistrations } from './modules/failures'
 include { writeRecords ; sayDone ; sayFailed } from './modules/messages'
 
 // Every absolute path in a case.
@@ -113,15 +114,26 @@ workflow STUDY {
             tuple(meta + [method: method, fold: fold], batch.collect { one -> one.folder }, model)
         }
     }
-    REGISTER(to_register.map { meta, folders, model ->
+    registering = to_register.map { meta, folders, model ->
         def preset = meta.method == 'ants' ? "--ants-preset ${values.ants_preset} " : ''
         tuple(meta, folders, model, preset + settingsFor("register_${meta.method}".toString(), values, schema), registrarDigest(meta.method))
-    })
+    }
+    REGISTER(registering)
+    // What a batch has left out, or has lost with its task, each by itself: the others are kept, and the fault has one name.
+    alone = registering.join(REGISTER.out.registrations, remainder: true)
+        .filter { row -> row[0].ids.size() > 1 }
+        .flatMap { meta, folders, model, options, digest, registrations ->
+            def done = (registrations ?: []).collect { folder -> folder.name }
+            folders.findAll { folder -> !(folder.name in done) }
+                .collect { folder -> tuple(meta + [id: folder.name, ids: [folder.name]], [folder], model, options, digest) }
+        }
+    REGISTER_ALONE(alone)
 
     // Evaluation sees the registrations, the prepared images and the cases' landmarks, not the method.
     case_by_id = cases.toList().map { all -> all.collectEntries { one -> [(one.id): one] } }
-    to_evaluate = REGISTER.out.registrations
-        .join(to_register.map { row -> row.take(2) })
+    to_evaluate = REGISTER.out.registrations.mix(REGISTER_ALONE.out.registrations)
+        .filter { _meta, registrations -> registrations }
+        .join(registering.mix(alone).map { row -> row.take(2) })
         .combine(case_by_id)
         .map { meta, registrations, folders, all ->
             def batch = meta.ids.collect { id -> all[id] }
@@ -130,11 +142,14 @@ workflow STUDY {
         }
     EVALUATE(to_evaluate, code.evaluate)
 
-    evaluations = EVALUATE.out.evaluations.flatten().toSortedList { a, b -> place(a) <=> place(b) }.filter { all -> all }
+    evaluations = EVALUATE.out.evaluations.flatten().toSortedList { a, b -> place(a) <=> place(b) }
+    tested = roles.filter { row -> row[2] == 'test' }.map { row -> row.take(2) }.unique().toList()
+    planned = evaluations.map { _all -> 'evaluated' }.combine(tested.map { all -> [all] })
+        .map { _evaluated, all -> plannedRegistrations(methods, all, failedTasks(values.outdir)) }
     trained = TRAIN_SEGMENTATION.out.model.mix(PRETRAIN.out.model, TRAIN_REGISTRATION.out.model, TRAIN_VOXELMORPH.out.model)
         .map { row -> row.last() }
         .toSortedList { a, b -> place(a) <=> place(b) }
-    TABULATE(evaluations, "--error ${values.error}".toString(), code.tables)
+    TABULATE(evaluations, planned, "--error ${values.error}".toString(), code.tables)
     REPORT(TABULATE.out.tables, evaluations, trained, "--title ${quoted(values.report_title)}".toString(), code.report)
 }
 
@@ -162,8 +177,9 @@ workflow {
         else {
             refuse('No cohort: give --input COHORT (BraTSReg folders, or a samplesheet CSV), or -profile test or -profile demo for the embedded one', values.outdir)
         }
+        forgetFailures(values.outdir)
         STUDY(source, values, schema)
         channel.topic('versions').unique().toList().subscribe { versions -> writeRecords(values, versions, wf) }
-        workflow.onComplete = { wf.success ? sayDone(values.outdir) : sayFailed(wf) }
+        workflow.onComplete = { wf.success ? sayDone(wf, values.outdir) : sayFailed(wf, values.outdir) }
     }
 }

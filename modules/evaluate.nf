@@ -23,6 +23,6 @@ process EVALUATE {
 
     stub:
     """
-    for case in prepared/*; do mkdir -p evaluation/${meta.method}/\$(basename \$case); done
+    for case in registration*/*; do mkdir -p evaluation/${meta.method}/\$(basename \$case); done
     """
 }

@@ -1,3 +1,6 @@
+include { quoted } from './parameters'
+include { failedTasks ; inWords ; lastWords ; tries } from './failures'
+
 // What a person reads when the run ends, and the records that stay beside the results.
 
 // OUT/pipeline_info/params.json and versions.txt
@@ -13,23 +16,77 @@ def writeRecords(Map values, List versions, run) {
     folder.resolve('versions.txt').text = (["Nextflow: ${run.nextflow.version}"] + lines).join('\n') + '\n'
 }
 
-def sayDone(outdir) {
-    def table = file("${outdir}/tables/table1.md")
-    def out = file(outdir).toAbsolutePath()
-    println("\n${table.exists() ? table.text.trim() : ''}\n\nReport: ${out}/report.html\nTables: ${out}/tables")
+// What Nextflow knows of a fault: its cause, and what the command said, a refused submission for example.
+def cause(run) {
+    def blocks = (run.errorReport ?: '').split(/\n\n+/).toList()
+        .findAll { block -> block.trim() ==~ /(?s)(Caused by|Command output|Command error):.*/ }
+    def lines = blocks.collectMany { block -> block.trim().readLines().drop(1) }
+    return lines.collect { line -> line.trim() }.findAll { line -> line && line != '(empty)' }
 }
 
-def sayFailed(run) {
-    def report = run.errorReport ?: run.errorMessage ?: ''
-    def step = report =~ /Error executing process > '([^']*)'/
-    def folder = report =~ /Work dir:\s*\n\s*(\S+)/
-    def said = (run.errorMessage ?: '').readLines().findAll { line -> line.trim() }
-    // Our own fault lines where there are any; else the end of what the tool said, where a traceback names its cause.
-    def lines = said.findAll { line -> line.startsWith('wssamnet: ') } ?: said.takeRight(3)
-    println("\nThe run stopped${step.find() ? ' in ' + step.group(1).tokenize(':').last().replace(' (1)', '') : ''}:")
-    lines.each { line -> println("  ${line}") }
-    if (folder.find()) {
-        println("Log: ${folder.group(1)}/.command.log")
+// A failed task as a person wants to know it, one line each. A task that said nothing was not begun, or left nothing.
+def failureLines(Map task, run) {
+    def known = (run.errorReport ?: '').contains(task.folder)
+    def said = lastWords(task) + (known && task.status == '0' ? cause(run).take(1) : [])
+    def lines = !said && known ? cause(run) : said + [inWords(task)]
+    return (lines.take(40) + (lines.size() > 40 ? ["and ${lines.size() - 40} more lines"] : []) + [tries(task)]).findAll()
+        .collect { line -> "  ${line}" } + [file(task.log).exists() ? "  Log: ${task.log}" : "  Folder, where no log was begun: ${task.folder}"]
+}
+
+def called(Map task) {
+    return task.tag ? "${task.step} (${task.tag})" : task.step
+}
+
+// The command that goes on, from the folder where the run was started.
+def onceMore(run) {
+    return "  cd ${run.launchDir ==~ /[\w\/.-]+/ ? run.launchDir : quoted(run.launchDir)}\n  ${run.commandLine}${run.commandLine.contains(' -resume') ? '' : ' -resume'}"
+}
+
+// OUT/pipeline_info/failure.txt holds what a stopped run has said, until a run ends well.
+def failureText(outdir) {
+    return file("${outdir}/pipeline_info/failure.txt")
+}
+
+def leftOut(List tasks, run) {
+    // A batch that was lost has been tried again case by case.
+    def lasting = tasks.findAll { task -> task.tolerated && !(task.tag ==~ /.* and \d+ more/) }
+    if (!lasting) {
+        return []
     }
-    println('When the cause is mended, the same command with -resume goes on from here.')
+    def shown = lasting.take(10).collectMany { task -> ["${called(task)}:"] + failureLines(task, run) }
+    def more = lasting.size() > 10 ? ["and ${lasting.size() - 10} more: pipeline_info/failed_tasks.tsv"] : []
+    return ['', 'Failed and left out, as --tolerate allows:'] + shown + more
+}
+
+def sayDone(run, outdir) {
+    def table = file("${outdir}/tables/table1.md")
+    def out = file(outdir).toAbsolutePath()
+    failureText(outdir).delete()
+    println("\n${table.exists() ? table.text.trim() : ''}\n\nReport: ${out}/report.html\nTables: ${out}/tables")
+    def missing = leftOut(failedTasks(outdir), run)
+    if (missing) {
+        println((missing + ['This tries them again, and nothing else:', onceMore(run)]).join('\n'))
+    }
+}
+
+def sayFailed(run, outdir) {
+    def tasks = failedTasks(outdir)
+    def fatal = tasks.findAll { task -> !task.tolerated }
+    def lines = fatal.take(10).withIndex().collectMany { task, index ->
+        ["${index ? 'And in' : 'The run stopped in'} ${called(task)}:"] + failureLines(task, run)
+    }
+    if (fatal.size() > 10) {
+        lines << "And in ${fatal.size() - 10} more tasks: ${file(outdir).toAbsolutePath()}/pipeline_info/failed_tasks.tsv"
+    }
+    if (!fatal) {
+        // The fault is in no task.
+        def said = (run.errorReport ?: run.errorMessage ?: 'it was interrupted').readLines().findAll { line -> line.trim() }
+        lines = ['The run stopped:'] + said.take(40).collect { line -> "  ${line}" }
+    }
+    def kept = failureText(outdir)
+    def text = (lines + leftOut(tasks, run) + ['', 'When the cause is mended, this goes on from here and repeats only what failed:', onceMore(run),
+        "Stopped ${run.complete?.toLocalDateTime()?.withNano(0)?.toString()?.replace('T', ' ') ?: ''}; this text is kept in ${kept.toAbsolutePath()}"]).join('\n')
+    kept.parent.mkdirs()
+    kept.text = text + '\n'
+    println("\n${text}")
 }

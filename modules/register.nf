@@ -4,17 +4,18 @@ process REGISTER {
     label 'image'
 
     input:
-    // model: empty for the methods that need none.
+    // model: empty for the methods that need none. Of several cases those that fail are left out; alone a case must not fail.
     tuple val(meta), path(prepared, stageAs: 'prepared/*'), path(model, stageAs: 'model'), val(options), val(package_digest)
 
     output:
-    tuple val(meta), path("registration/${meta.method}/*", type: 'dir'), emit: registrations
+    tuple val(meta), path("registration/${meta.method}/*", type: 'dir', arity: '0..*'), emit: registrations
     tuple val(task.process), eval('wssamnet --version'), topic: versions
 
     script:
     def learned = model ? '--model model' : ''
+    def several = meta.ids.size() > 1 ? '--skip-failed ' : ''
     """
-    wssamnet --threads ${task.cpus} register-cases ${meta.method} prepared/* ${learned} --out registration ${options}
+    wssamnet --threads ${task.cpus} register-cases ${meta.method} prepared/* ${learned} --out registration ${several}${options}
     """
 
     stub:

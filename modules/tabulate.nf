@@ -1,9 +1,12 @@
+include { writeText } from './cases'
+
 // The paper's table, one column a method, and the tables behind it.
 process TABULATE {
     label 'light'
 
     input:
     path evaluations, stageAs: 'evaluation?/*'
+    val planned // CSV: method, case, and why it is missing
     val options
     val package_digest
 
@@ -13,12 +16,13 @@ process TABULATE {
 
     script:
     """
-    wssamnet --threads ${task.cpus} tables evaluation*/* --out tables ${options}
+    ${writeText('planned.csv', planned)}
+    wssamnet --threads ${task.cpus} tables ${evaluations ? 'evaluation*/*' : ''} --planned planned.csv --out tables ${options}
     """
 
     stub:
     """
     mkdir tables
-    echo stub > tables/table1.md
+    ${writeText('tables/table1.md', planned)}
     """
 }

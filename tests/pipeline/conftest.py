@@ -36,6 +36,12 @@ def pipeline(checkout: Path, tmp_path: Path) -> Pipeline:
     return Pipeline(checkout, tmp_path)
 
 
+@pytest.fixture
+def editable(tmp_path: Path) -> Pipeline:
+    """The pipeline with a checkout of its own, called in the folder around it."""
+    return Pipeline(_copy(tmp_path / "checkout"), tmp_path)
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pipeline, Answer]:
     """``-profile test`` run once, really and to its end, with a checkout of its own; results in ``out``."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wssamnet.cli.options import Out, Prepared, Set, settings_from
 from wssamnet.cli.progress import progress
+
+if TYPE_CHECKING:
+    from wssamnet.preprocessing.prepared import PreparedCase
 
 
 def register_cases(
@@ -22,6 +26,9 @@ def register_cases(
     ants_preset: Annotated[
         str, typer.Option(help="How thoroughly ANTs registers: fast, defaults, good or strong.")
     ] = "good",
+    skip_failed: Annotated[
+        bool, typer.Option("--skip-failed", help="Leave a case that fails out, say so, and go on with the others.")
+    ] = False,
     assignments: Set = None,
 ) -> None:
     """Register prepared cases with one method; every method leaves the same files in OUT/METHOD/CASE."""
@@ -29,9 +36,17 @@ def register_cases(
     from wssamnet.registration import batch
     from wssamnet.registration.methods import make_registrar
 
+    def tell(case: PreparedCase, fault: Exception) -> None:
+        print(f"wssamnet: {method} failed on {case.id}, which is left out: {fault}", file=sys.stderr, flush=True)
+
     registrar = make_registrar(method, settings_from(assignments), model=model, ants_preset=ants_preset)
     start_up = time.perf_counter() - begin
     with progress(f"registered by {method}:", len(prepared)) as say:
         batch.register_cases(
-            registrar, prepared, out, lambda _number, _count, folder: say(folder.name), start_up=start_up
+            registrar,
+            prepared,
+            out,
+            lambda _number, _count, folder: say(folder.name),
+            failed=tell if skip_failed else None,
+            start_up=start_up,
         )

@@ -19,15 +19,22 @@ class ErrorOfLandmark(StrEnum):
 
 
 def tables(
-    evaluations: Annotated[
-        list[Path], typer.Argument(help="METHOD/CASE folders from `wssamnet evaluate`.", metavar="EVALUATION...")
-    ],
     out: Out,
+    evaluations: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="METHOD/CASE folders from `wssamnet evaluate`.", metavar="EVALUATION...", show_default=False
+        ),
+    ] = None,
     error: Annotated[
         ErrorOfLandmark, typer.Option(help="Euclidean distance, or the sum over the axes.")
     ] = ErrorOfLandmark.euclidean,
+    planned: Annotated[
+        Path | None,
+        typer.Option(help="CSV of what should be there: method, case, reason; what is not is shown as missing."),
+    ] = None,
 ) -> None:
     """Write the paper's table, one column a method, and the tables behind it."""
     from wssamnet.evaluation import write_tables
 
-    write_tables(evaluations, out, error.value)
+    write_tables(evaluations or [], out, error.value, planned=planned)

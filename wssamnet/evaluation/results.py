@@ -12,11 +12,14 @@ import pandas as pd
 
 from wssamnet.errors import WssamnetError
 from wssamnet.evaluation.errors import ErrorKind
+from wssamnet.evaluation.planned import Planned
 
 # columns in this order, then other methods by name
 ORDER = ("identity", "affine", "ants", "voxelmorph", "wssamnet", "refinement", "wssamnet_refined")
 ERROR_FIGURES = ("initial_median", "initial_mean", "median", "mean", "max", "robustness")
+SHOWN_CASES = 6  # of a method that fails alike on many
 FIGURES = (*ERROR_FIGURES, "folding", "sd_log_jacobian", "seconds")
+NONE_PLANNED: Planned = {}
 
 
 @dataclass(frozen=True)
@@ -133,18 +136,23 @@ def method_rank(method: str) -> tuple[int, str]:
     return (ORDER.index(method) if method in ORDER else len(ORDER), method)
 
 
-def methods_of(results: Sequence[Result]) -> list[str]:
-    """The methods, in the table's order."""
-    return sorted({result.method for result in results}, key=method_rank)
+def methods_of(results: Sequence[Result], planned: Planned = NONE_PLANNED) -> list[str]:
+    """The methods evaluated or planned, in the table's order."""
+    return sorted({result.method for result in results} | {method for method, _ in planned}, key=method_rank)
 
 
-def cases_of(results: Sequence[Result]) -> list[str]:
-    """The cases that any method was evaluated on, sorted."""
-    return sorted({result.case for result in results})
+def cases_of(results: Sequence[Result], planned: Planned = NONE_PLANNED) -> list[str]:
+    """The cases that any method was evaluated on, or should have been, sorted."""
+    return sorted({result.case for result in results} | {case for _, case in planned})
 
 
-def per_case(results: Sequence[Result], error: ErrorKind) -> pd.DataFrame:
+def per_case(results: Sequence[Result], error: ErrorKind, planned: Planned = NONE_PLANNED) -> pd.DataFrame:
     """One row a method and case; a case that a method lacks has a row too, empty, ``status`` missing.
+
+    Args:
+        results: all evaluations.
+        error: kind of the landmark error.
+        planned: what should be there besides, and why it is not.
 
     Columns: method, case, status (ok, incomplete, missing), error, landmarks, zero_initial, `FIGURES`,
     prealign_seconds, device, threads, prealigned_by, problems.
@@ -157,13 +165,14 @@ def per_case(results: Sequence[Result], error: ErrorKind) -> pd.DataFrame:
         if found["initial_median"] is not None:
             initial[result.case] = {name: found[name] for name in ("initial_median", "initial_mean")}
     rows = []
-    for method in methods_of(results):
-        for case in cases_of(results):
+    cases = cases_of(results, planned)
+    for method in methods_of(results, planned):
+        for case in cases:
             row: dict[str, Any] = {"method": method, "case": case, "status": "missing", "error": error}
             row |= dict.fromkeys(
                 ("landmarks", "zero_initial", *FIGURES, "prealign_seconds", "device", "threads", "prealigned_by")
             )
-            row |= initial.get(case, {}) | {"problems": "no evaluation of this case"}
+            row |= initial.get(case, {}) | {"problems": planned.get((method, case)) or "no evaluation of this case"}
             own = known.get((method, case))
             if own is not None:
                 figures = own.figures(error)
@@ -184,6 +193,27 @@ def per_case(results: Sequence[Result], error: ErrorKind) -> pd.DataFrame:
     frame[numbers] = frame[numbers].astype(float)
     frame[["landmarks", "zero_initial"]] = frame[["landmarks", "zero_initial"]].astype("Int64")
     return frame
+
+
+def failed_lines(cases: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """(method and case or cases, status, problems) of what is missing or incomplete, in the order of `per_case`.
+
+    Cases that a method lacks for one reason, a training that failed for example, share a line.
+    """
+    alike: dict[tuple[str, str, str], list[str]] = {}
+    bad = cases[cases["status"] != "ok"]
+    for row in zip(bad["method"], bad["status"], bad["problems"], bad["case"], strict=True):
+        method, status, problems, case = map(str, row)
+        alike.setdefault((method, status, problems), []).append(case)
+    lines = []
+    for (method, status, problems), names in alike.items():
+        shown = ", ".join(names[:SHOWN_CASES])
+        if 1 < len(names) == cases["case"].nunique():
+            shown = f"all {len(names)} cases"
+        elif len(names) > SHOWN_CASES:
+            shown += f" and {len(names) - SHOWN_CASES} more"
+        lines.append((f"{method}, {shown}", status, problems))
+    return lines
 
 
 def per_landmark(results: Sequence[Result]) -> pd.DataFrame:

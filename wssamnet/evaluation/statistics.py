@@ -82,7 +82,7 @@ class Comparison:
         metric: "median" or "mean" (a case's error, mm) or "robustness".
         method: the method.
         against: the method it is compared with on the same cases; empty for the method by itself.
-        n: cases.
+        n: cases that the method, or both methods, have; 0 where there is none, and then all figures are NaN.
         estimate: mean over cases, or mean paired difference ``method - against``.
         ci_low, ci_high: 95 % bootstrap interval of `estimate` over cases.
         p: Wilcoxon signed-rank, two-sided.
@@ -117,14 +117,17 @@ def compare(cases: pd.DataFrame, methods: Sequence[str], *, seed: int = 0) -> pd
             method: cases[cases["method"] == method].set_index("case")[metric].dropna().sort_index()
             for method in methods
         }
+        if not any(map(len, table.values())):
+            continue
         for method, values in table.items():
-            if len(values):
-                interval = bootstrap_interval(values, seed=seed)
-                rows.append(Comparison(metric, method, "", len(values), float(values.mean()), *interval))
+            interval = bootstrap_interval(values, seed=seed)
+            rows.append(Comparison(metric, method, "", len(values), float(values.mean()), *interval))
         pairs = []
         for first, second in combinations(methods, 2):
             shared = table[first].index.intersection(table[second].index)
-            if len(shared):
+            if not len(shared):
+                pairs.append(Comparison(metric, second, first, 0, *[float("nan")] * 3))
+            else:
                 difference = table[second][shared].to_numpy() - table[first][shared].to_numpy()
                 interval = bootstrap_interval(difference, seed=seed)
                 pairs.append(

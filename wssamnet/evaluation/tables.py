@@ -22,7 +22,17 @@ from wssamnet.errors import WssamnetError
 from wssamnet.evaluation.errors import ErrorKind, check_kind
 from wssamnet.evaluation.formats import latex, markdown
 from wssamnet.evaluation.paper import PAPER, PAPER_NOTE
-from wssamnet.evaluation.results import Result, cases_of, methods_of, per_case, per_landmark, read_results
+from wssamnet.evaluation.planned import Planned, read_planned
+from wssamnet.evaluation.results import (
+    NONE_PLANNED,
+    Result,
+    cases_of,
+    failed_lines,
+    methods_of,
+    per_case,
+    per_landmark,
+    read_results,
+)
 from wssamnet.evaluation.statistics import compare
 from wssamnet.files import write_json, written_atomically
 
@@ -117,19 +127,20 @@ class Table:
             raise WssamnetError(f"is not a table: {error}", path, "made by `wssamnet tables`") from None
 
 
-def table_one(results: Sequence[Result], error: ErrorKind = "euclidean") -> Table:
+def table_one(results: Sequence[Result], error: ErrorKind = "euclidean", planned: Planned = NONE_PLANNED) -> Table:
     """Put the paper's Table 1 together.
 
     Args:
         results: all methods' evaluations.
         error: kind of the landmark error.
+        planned: what should be there besides; it is shown as missing.
 
     Returns:
         before registration, one column a method, the paper's own columns. A figure is taken over the
         cases that have it; where these are not all, its `n` says so.
     """
-    frame = per_case(results, error)
-    methods, cases = methods_of(results), cases_of(results)
+    frame = per_case(results, error, planned)
+    methods, cases = methods_of(results, planned), cases_of(results, planned)
     before = frame.drop_duplicates("case")
     columns = [Column(BEFORE), *map(Column, methods), *(Column(name, reference=True) for name in PAPER)]
     devices = {str(device) for device in frame["device"].dropna()}
@@ -153,17 +164,13 @@ def table_one(results: Sequence[Result], error: ErrorKind = "euclidean") -> Tabl
         if kind.figure == "seconds" and devices == {"cpu"}:
             label = "Mean CPU time"
         rows.append(Row(kind.key, label, kind.unit, kind.decimals, tuple(values), tuple(counts)))
-    notes = tuple(_notes(frame, results, methods, error))
+    notes = tuple(_notes(frame, results, methods_of(results), error))
     return Table(error, len(cases), tuple(columns), tuple(rows), notes, tuple(_failures(frame)))
 
 
 def _failures(frame: pd.DataFrame) -> list[str]:
-    bad = frame[frame["status"] != "ok"]
     return [
-        f"{method}, {case}: {status} ({problems or 'no reason recorded'})."
-        for method, case, status, problems in zip(
-            bad["method"], bad["case"], bad["status"], bad["problems"], strict=True
-        )
+        f"{where}: {status} ({problems or 'no reason recorded'})." for where, status, problems in failed_lines(frame)
     ]
 
 
@@ -223,13 +230,21 @@ def _table_csv(table: Table) -> pd.DataFrame:
     return frame
 
 
-def write_tables(evaluations: Sequence[Path], out: Path, error: str = "euclidean", *, seed: int = 0) -> Path:
+def write_tables(
+    evaluations: Sequence[Path],
+    out: Path,
+    error: str = "euclidean",
+    *,
+    planned: Path | None = None,
+    seed: int = 0,
+) -> Path:
     """Write all tables, each file whole or not at all.
 
     Args:
         evaluations: ``<method>/<case>`` folders of `evaluate_case`, or roots that hold such folders.
         out: the folder.
         error: "euclidean" or "l1".
+        planned: CSV of what should have been evaluated, as `read_planned` reads it; None where nobody planned.
         seed: of the bootstrap.
 
     Returns:
@@ -237,19 +252,23 @@ def write_tables(evaluations: Sequence[Path], out: Path, error: str = "euclidean
 
     Raises:
         SettingsError: an unknown kind of error.
-        WssamnetError: a folder holds no evaluation, or a method's case occurs twice.
+        WssamnetError: a folder holds no evaluation, a method's case occurs twice, or there is none at all.
     """
     kind = check_kind(error)
+    intended = NONE_PLANNED if planned is None else read_planned(planned)
+    if intended and not evaluations:
+        why = next(filter(None, intended.values()), "")
+        raise WssamnetError(f"none of {len(intended)} planned registrations succeeded", remedy=why)
     results = read_results(evaluations)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    table = table_one(results, kind)
-    cases = per_case(results, kind)
+    table = table_one(results, kind, intended)
+    cases = per_case(results, kind, intended)
     frames = {
         "table1.csv": _table_csv(table),
         "per_case.csv": cases,
         "per_landmark.csv": per_landmark(results),
-        "statistics.csv": compare(cases, methods_of(results), seed=seed),
+        "statistics.csv": compare(cases, methods_of(results, intended), seed=seed),
     }
     for name, frame in frames.items():
         with written_atomically(out / name) as temporary:

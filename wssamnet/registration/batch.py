@@ -6,10 +6,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
+from wssamnet.errors import WssamnetError
 from wssamnet.kernels.memory import keep_freed_memory
-from wssamnet.preprocessing.prepared import load_prepared
-from wssamnet.registration.protocol import Registrar, load, run, thread_count, timed, write
+from wssamnet.preprocessing.prepared import PreparedCase, load_prepared
+from wssamnet.registration.protocol import Loaded, Registrar, Registration, load, run, thread_count, timed, write
+
+# What one case does to a method: input, numbers, ITK and torch (both raise RuntimeError), files. Anything else is a
+# fault of the program, and the next case would meet it too.
+FAULTS_OF_A_CASE = (WssamnetError, RuntimeError, ArithmeticError, ValueError, OSError)
+Result = TypeVar("Result")
 
 
 def register_cases(
@@ -18,6 +25,7 @@ def register_cases(
     out: str | Path,
     progress: Callable[[int, int, Path], None] | None = None,
     *,
+    failed: Callable[[PreparedCase, Exception], None] | None = None,
     start_up: float = 0.0,
 ) -> list[Path]:
     """Register prepared cases; the registrar is built once.
@@ -32,6 +40,8 @@ def register_cases(
         out: the root; files go to ``out/<method>/<case>``.
         progress: called after each case is written, in their order, with its number from 1, how many there are,
             and its folder.
+        failed: called with each case that fails, and its fault (`FAULTS_OF_A_CASE`); the others go on. None: the
+            first one that fails ends the batch.
         start_up: seconds that imports and model loading took, for the records.
 
     Returns:
@@ -39,36 +49,51 @@ def register_cases(
 
     Raises:
         CohortError: a folder holds no prepared case.
-        Exception: whatever the first case to fail raised; the cases before it are written.
+        Exception: whatever the first case to fail raised, without `failed`; the cases before it are written.
     """
     keep_freed_memory()
     cases = [load_prepared(folder) for folder in prepared]
     written: list[Path] = []
 
-    def done(folder: Path) -> None:
-        written.append(folder)
-        if progress is not None:
-            progress(len(written), len(cases), folder)
+    def attempt(case: PreparedCase, work: Callable[[], Result]) -> Result | None:
+        try:
+            return work()
+        except FAULTS_OF_A_CASE as fault:
+            if failed is None:
+                raise
+            failed(case, fault)
+            return None
+
+    def finish(case: PreparedCase, work: Callable[[], Path]) -> None:
+        folder = attempt(case, work)
+        if folder is not None:
+            written.append(folder)
+            if progress is not None:
+                progress(len(written), len(cases), folder)
 
     record = {"start_up": start_up, "cases_in_task": len(cases)}
     if len(cases) < 2 or thread_count() < 2:
         for case in cases:
-            done(run(registrar, case, out, start_up=start_up, cases_in_task=len(cases)))
+            finish(case, partial(run, registrar, case, out, start_up=start_up, cases_in_task=len(cases)))
         return written
-    writing: Future[Path] | None = None
+    writing: tuple[PreparedCase, Future[Path]] | None = None
     with ThreadPoolExecutor(1, thread_name_prefix="wssamnet-files") as background:
         loading = background.submit(load, cases[0])
-        for number in range(len(cases)):
+        for number, case in enumerate(cases):
+            result: tuple[Registration, float] | None = None
             try:
-                loaded = loading.result()
+                loaded: Loaded | None = attempt(case, loading.result)
                 if number + 1 < len(cases):
                     loading = background.submit(load, cases[number + 1])
-                result, seconds = timed(registrar, loaded)
+                if loaded is not None:
+                    result = attempt(case, partial(timed, registrar, loaded))
             finally:  # a failure hides neither the case before it nor that one's own failure
                 if writing is not None:
-                    done(writing.result())
-            task = partial(write, registrar, loaded, result, seconds, out, overlapped=True, **record)
-            writing = background.submit(task)
+                    finish(writing[0], writing[1].result)
+                    writing = None
+            if loaded is not None and result is not None:
+                task = partial(write, registrar, loaded, *result, out, overlapped=True, **record)
+                writing = case, background.submit(task)
         if writing is not None:
-            done(writing.result())
+            finish(writing[0], writing[1].result)
     return written

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from wssamnet.errors import WssamnetError
-from wssamnet.evaluation.results import Result
+from wssamnet.evaluation.results import Result, failed_lines
 from wssamnet.evaluation.tables import BEFORE, Table, cell_text
 
 _DOWNLOAD_LIMIT = 1_000_000  # bytes; a larger table stays beside the report
@@ -94,14 +94,12 @@ def table_rows(table: Table) -> list[tuple[str, str, list[Cell]]]:
 
 def problem_lines(cases: pd.DataFrame) -> list[tuple[str, str, str]]:
     """(method and case, what, status) of everything that failed, is missing or was warned of; failures first."""
-    noted = cases[(cases["status"] != "ok") | (cases["problems"] != "")]
-    lines = []
-    for method, case, status, problems in zip(
-        noted["method"], noted["case"], noted["status"], noted["problems"], strict=True
-    ):
-        lines.append(
-            (f"{method}, {case}", problems or "some figures are missing", "warning" if status == "ok" else str(status))
-        )
+    lines = [(where, problems or "some figures are missing", status) for where, status, problems in failed_lines(cases)]
+    warned = cases[(cases["status"] == "ok") & (cases["problems"] != "")]
+    lines += [
+        (f"{method}, {case}", problems, "warning")
+        for method, case, problems in zip(warned["method"], warned["case"], warned["problems"], strict=True)
+    ]
     order = {"missing": 0, "incomplete": 1, "warning": 2}
     return sorted(lines, key=lambda line: (order.get(line[2], 0), line[0]))
 

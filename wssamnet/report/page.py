@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup
 
 from wssamnet.errors import WssamnetError
-from wssamnet.evaluation.results import Result, cases_of, methods_of, read_results
+from wssamnet.evaluation.results import Result, read_results
 from wssamnet.evaluation.statistics import METRICS
 from wssamnet.evaluation.tables import BEFORE, Table
 from wssamnet.files import written_atomically
@@ -114,7 +114,8 @@ def _drawings(
             )
         )
     if len(landmarks):
-        moved = [method for method in methods if method != "identity"]
+        drawn = set(landmarks["method"])
+        moved = [method for method in methods if method != "identity" and method in drawn]
         main.append(
             Drawing(
                 "cumulative_error",
@@ -214,8 +215,10 @@ def write_report(
     cases = read_table(tables / "per_case.csv")
     landmarks = read_table(tables / "per_landmark.csv")
     results = read_results(evaluations)
-    methods = methods_of(results)
-    if set(cases["method"]) != set(methods) or set(cases["case"]) != set(cases_of(results)):
+    # a method or a case that is missing everywhere is in the tables alone
+    methods = [column.name for column in table.columns if not column.reference and column.name != BEFORE]
+    known = cases[cases["status"] != "missing"]
+    if set(zip(known["method"], known["case"], strict=True)) != {(result.method, result.case) for result in results}:
         raise WssamnetError("are not the tables of these evaluations", tables, "run `wssamnet tables` on the same")
     trained = read_models(models)
     drawings = _drawings(cases, landmarks, methods, trained, table.error)

@@ -59,7 +59,13 @@ def test_compare_pairs_cases_by_name() -> None:
     assert row["p"] == pytest.approx(2 / 64)
     assert row["p_holm"] == pytest.approx(2 / 64)
     assert row["ci_low"] < row["estimate"] < row["ci_high"] < 0
-    # b has no mean: neither a row of its own nor a comparison
-    assert set(found.loc[found["metric"] == "mean", "method"]) == {"a"}
+    # b has no mean: its row and its comparison say so
+    assert found.loc[found["metric"] == "mean", ["method", "against", "n"]].to_numpy().tolist() == [
+        ["a", "", 6],
+        ["b", "", 0],
+        ["b", "a", 0],
+    ]
+    assert found.loc[found["n"] == 0, ["estimate", "ci_low", "ci_high", "p", "p_holm"]].isna().all(axis=None)
+    assert not len(compare(table.assign(median=np.nan, mean=np.nan, robustness=np.nan), ["a", "b"]))
     equal = found[(found["metric"] == "robustness") & (found["against"] == "a")].iloc[0]
     assert (equal["estimate"], equal["p"]) == (0, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -124,6 +125,82 @@ def test_missing_and_failed_cases_are_shown(evaluations: list[Path], tmp_path: P
     assert "2.00 (n=1)" in text
     assert "- ants, b: incomplete (no warped landmarks)." in text
     assert "- mine, b: missing (no evaluation of this case)." in text
+
+
+def _plan(path: Path, *rows: tuple[str, str, str]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([("method", "case", "reason"), *rows])
+    return path
+
+
+def test_what_was_planned_is_missing_with_its_reason(evaluations: list[Path], tmp_path: Path) -> None:
+    names = [f"c{number}" for number in range(6)]
+    plan = _plan(
+        tmp_path / "planned.csv",
+        ("ants", "a", ""),
+        ("mine", "b", 'RuntimeError: "no" overlap, at all'),
+        *(("voxelmorph", case, "training failed: not finite") for case in ("a", "b", *names)),
+        ("identity", "c0", ""),
+    )
+    out = write_tables(evaluations, tmp_path / "tables", planned=plan)
+    cases = pd.read_csv(out / "per_case.csv").set_index(["method", "case"])
+    assert len(cases) == 4 * 8
+    assert set(cases.loc["voxelmorph", "status"]) == {"missing"}
+    assert set(cases.loc["voxelmorph", "problems"]) == {"training failed: not finite"}
+    assert cases.loc[("mine", "b"), "problems"] == 'RuntimeError: "no" overlap, at all'
+    assert cases.loc[("identity", "c0"), "problems"] == "no evaluation of this case"
+    assert cases.loc[("voxelmorph", "a"), "initial_median"] == 6
+
+    table = pd.read_csv(out / "table1.csv")
+    assert table["voxelmorph"].isna().all()
+    assert (table["n voxelmorph"] == 0).all()
+    assert table["n before registration"].tolist()[:4] == [2, 2, 2, 2]
+    lines = (out / "table1.md").read_text(encoding="utf-8").splitlines()
+    assert lines[0].split("|")[5].strip() == "voxelmorph"
+    assert {line.split("|")[5].strip() for line in lines[2:12]} == {"missing (n=0)"}
+    assert "6.00 (n=2)" in lines[2], "identity's figure says that it does not rest on every case"
+    assert "- voxelmorph, all 8 cases: missing (training failed: not finite)." in lines
+    assert '- mine, b: missing (RuntimeError: "no" overlap, at all).' in lines
+    assert "- identity, c0, c1, c2, c3, c4, c5: missing (no evaluation of this case)." in lines
+    assert not any("voxelmorph on" in line for line in lines), "it ran on no machine"
+
+    # pairs rest on the cases that both have: identity has a and b, ants the errors of a alone
+    rows = pd.read_csv(out / "statistics.csv", keep_default_na=False)
+    counts = {(row.method, row.against): row.n for row in rows[rows["metric"] == "median"].itertuples()}
+    assert counts["ants", "identity"] == counts["mine", "ants"] == 1
+    assert counts["voxelmorph", ""] == counts["voxelmorph", "identity"] == 0
+    assert counts["identity", ""] == 2
+
+
+def test_a_plan_that_is_fulfilled_changes_nothing(evaluations: list[Path], tmp_path: Path) -> None:
+    plan = _plan(tmp_path / "planned.csv", *((*path.parts[-2:], "") for path in evaluations))
+    with_plan = write_tables(evaluations, tmp_path / "1", planned=plan)
+    without = write_tables(evaluations, tmp_path / "2")
+    for path in with_plan.iterdir():
+        assert path.read_bytes() == (without / path.name).read_bytes()
+
+
+def test_faulty_plans_are_refused(evaluations: list[Path], tmp_path: Path) -> None:
+    plan = tmp_path / "planned.csv"
+    with pytest.raises(WssamnetError, match="cannot be read"):
+        write_tables(evaluations, tmp_path / "tables", planned=plan)
+    plan.write_text("method,case\nants,a\n")
+    with pytest.raises(WssamnetError, match="has no column reason"):
+        write_tables(evaluations, tmp_path / "tables", planned=plan)
+    with pytest.raises(WssamnetError, match="line 2 names no method or no case"):
+        write_tables(evaluations, tmp_path / "tables", planned=_plan(plan, ("", "a", "")))
+    with pytest.raises(WssamnetError, match="ants on a occurs twice"):
+        write_tables(evaluations, tmp_path / "tables", planned=_plan(plan, ("ants", "a", ""), ("ants", "a", "x")))
+    assert not (tmp_path / "tables").exists()
+
+
+def test_without_any_evaluation_there_is_no_table(tmp_path: Path) -> None:
+    plan = _plan(tmp_path / "planned.csv", ("ants", "a", "diverged"))
+    with pytest.raises(WssamnetError, match=r"none of 1 planned registrations succeeded \(diverged\)"):
+        write_tables([], tmp_path / "tables", planned=plan)
+    with pytest.raises(WssamnetError, match="there is no evaluation"):
+        write_tables([], tmp_path / "tables")
+    assert not (tmp_path / "tables").exists()
 
 
 def test_what_the_method_itself_records_is_a_warning(tmp_path: Path) -> None:

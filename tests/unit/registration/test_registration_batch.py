@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from wssamnet.errors import ImageError
+from wssamnet.landmarks import Landmarks
 from wssamnet.preprocessing.prepared import PreparedCase
 from wssamnet.registration import protocol
 from wssamnet.registration.batch import register_cases
@@ -104,6 +105,59 @@ def test_a_failed_case_leaves_the_ones_before_it(
     with pytest.raises(RuntimeError, match="diverged"):
         register_cases(Failing("c"), folders, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out" / "identity").iterdir()) == ["a", "d"]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("bad", NAMES)
+def test_failed_cases_can_be_left_out(
+    folders: list[Path], tmp_path: Path, threads: int, bad: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _threads(monkeypatch, threads)
+    (folders[1] / "moving.nii.gz").write_bytes(b"no image")
+    left_out: dict[str, Exception] = {}
+    seen: list[int] = []
+    out = register_cases(
+        Failing(bad),
+        folders,
+        tmp_path / "out",
+        lambda number, _of, _folder: seen.append(number),
+        failed=lambda case, fault: left_out.update({case.id: fault}),
+    )
+    assert set(left_out) == {bad, NAMES[1]}
+    assert isinstance(left_out[NAMES[1]], ImageError)
+    assert [folder.name for folder in out] == [name for name in NAMES if name not in left_out]
+    assert seen == list(range(1, len(out) + 1))
+    assert sorted(path.name for path in (tmp_path / "out" / "identity").iterdir()) == sorted(set(NAMES) - set(left_out))
+
+
+def test_a_case_that_cannot_be_written_is_left_out(
+    folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _threads(monkeypatch, 2)
+    original = protocol.write_landmarks
+
+    def full(path: Path, landmarks: Landmarks) -> None:
+        if len(list((tmp_path / "out").glob("identity/*"))) == 1 and not left_out:
+            raise OSError("No space left on device")
+        original(path, landmarks)
+
+    monkeypatch.setattr(protocol, "write_landmarks", full)
+    left_out: list[str] = []
+    out = register_cases(
+        IdentityRegistrar(), folders, tmp_path / "out", failed=lambda case, _fault: left_out.append(case.id)
+    )
+    assert left_out == [NAMES[1]]
+    assert [folder.name for folder in out] == [NAMES[0], *NAMES[2:]]
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_a_fault_of_the_program_ends_the_batch(folders: list[Path], tmp_path: Path) -> None:
+    class Broken(IdentityRegistrar):
+        def register(self, case: PreparedCase) -> Registration:
+            raise AttributeError(case.id)
+
+    with pytest.raises(AttributeError):
+        register_cases(Broken(), folders, tmp_path / "out", failed=lambda _case, _fault: None)
 
 
 @pytest.mark.parametrize("last", [True, False])

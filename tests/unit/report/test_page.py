@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from wssamnet.errors import WssamnetError
+from wssamnet.evaluation import write_tables
 from wssamnet.report import write_report
 
 _VOID = {"meta", "link", "input", "br", "img", "hr"}
@@ -100,6 +101,23 @@ def test_failures_come_first(page: tuple[str, _Page]) -> None:
     )
     assert text.count('class="tag ') == 2 + 2  # in the list, and where the pictures would be captioned
     assert re.search(r"<small>n=2</small>", text)
+
+
+def test_a_method_that_failed_everywhere_keeps_its_place(finished: Any, tmp_path: Path) -> None:
+    plan = tmp_path / "planned.csv"
+    rows = [f'voxelmorph,{case},"training failed: <not> finite"' for case in ("007", "NA", "c<&>", "lost")]
+    plan.write_text("\n".join(["method,case,reason", *rows, "ants,lost,diverged"]) + "\n", encoding="utf-8")
+    tables = write_tables([finished.evaluation], tmp_path / "tables", planned=plan)
+    text = write_report(tables, [finished.evaluation], [], tmp_path / "r.html").read_text(encoding="utf-8")
+    head, main = text.split("<main>")
+    assert "<b>voxelmorph, all 4 cases</b>: training failed: &lt;not&gt; finite" in head
+    assert "<b>ants, lost</b>: diverged" in head
+    assert "identity, ants, voxelmorph, mine &amp; co" in head
+    first = main[main.index("<tbody>") : main.index("</tr>", main.index("<tbody>"))]
+    assert first.count("missing (n=0)") == 1
+    assert "<tr><th>voxelmorph</th><td>0</td><td>–</td>" in main, "statistics and regularity name it, with n"
+    assert "<tr><th>voxelmorph − identity</th><td>0</td>" in main
+    assert "lost" in main[main.index('id="cases"') :]
 
 
 def test_it_is_small_and_the_same_every_time(page: tuple[str, _Page], finished: Any, tmp_path: Path) -> None:
