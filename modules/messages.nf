@@ -14,9 +14,9 @@ def writeRecords(Map values, List versions, run) {
 }
 
 def sayDone(outdir) {
-    def table = file("${outdir}/tables/table1.md")
+    def tables = ['table1.md', 'ablations.md'].collect { name -> file("${outdir}/tables/${name}") }.findAll { table -> table.exists() }
     def out = file(outdir).toAbsolutePath()
-    println("\n${table.exists() ? table.text.trim() : ''}\n\nReport: ${out}/report.html\nTables: ${out}/tables")
+    println("\n${tables.collect { table -> table.text.trim() }.join('\n\n')}\n\nReport: ${out}/report.html\nTables: ${out}/tables")
 }
 
 def sayFailed(run) {

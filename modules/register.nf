@@ -14,7 +14,7 @@ process REGISTER {
     script:
     def learned = model ? '--model model' : ''
     """
-    wssamnet --threads ${task.cpus} register-cases ${meta.method} prepared/* ${learned} --out registration ${options}
+    wssamnet --threads ${task.cpus} register-cases ${meta.registrar} prepared/* ${learned} --out registration ${options}
     """
 
     stub:
