@@ -5,7 +5,7 @@
 include { SIMULATE } from './modules/simulate'
 include { CHECK_COHORT } from './modules/check_cohort'
 include { PREPROCESS } from './modules/preprocess'
-include { TRAIN } from './modules/train'
+include { LEARN } from './modules/learn'
 include { REGISTER } from './modules/register'
 include { EVALUATE } from './modules/evaluate'
 include { TABULATE } from './modules/tabulate'
@@ -80,10 +80,10 @@ workflow STUDY {
         .map { _id, fold, _role, options, folder -> tuple(fold, options, folder) }
         .groupTuple(by: [0, 1])
         .map { fold, options, folders -> tuple(fold, options, folders.sort { folder -> folder.name }) }
-    TRAIN(training, runs, code)
+    LEARN(training, runs, code)
 
     // [fold, run, model]; fold 0 stands for all folds at once, where nothing is learned
-    models = TRAIN.out.models.mix(channel.fromList(runs.findAll { run -> !isLearned(run.registrar) }).map { run -> tuple(0, run, []) })
+    models = LEARN.out.models.mix(channel.fromList(runs.findAll { run -> !isLearned(run.registrar) }).map { run -> tuple(0, run, []) })
     tests = roles.filter { row -> row[2] == 'test' }
         .flatMap { row -> [0, row[1]].unique().collect { fold -> tuple(row[0], fold) } }
         .unique()
@@ -118,7 +118,7 @@ workflow STUDY {
     TABULATE(evaluations, compared, "--error ${values.error}".toString(), code.tables)
     // The report shows the methods; of their variants, the table.
     shown = evaluations.map { all -> all.findAll { path -> path.parent.name in listed(values.methods) } }
-    trained = TRAIN.out.folders.filter { meta, _model -> !meta.setup }
+    trained = LEARN.out.folders.filter { meta, _model -> !meta.setup }
         .map { _meta, model -> model }
         .toSortedList { a, b -> place(a) <=> place(b) }
     REPORT(TABULATE.out.tables, shown, trained, "--title ${quoted(values.report_title)}".toString(), code.report)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ import typer
 
 from wssamnet.cli.options import Out, Prepared, Set, settings_from
 from wssamnet.cli.progress import progress
+from wssamnet.errors import SettingsError
 
 
 def register_cases(
@@ -22,16 +24,22 @@ def register_cases(
     ants_preset: Annotated[
         str, typer.Option(help="How thoroughly ANTs registers: fast, defaults, good or strong.")
     ] = "good",
+    name: Annotated[
+        str | None, typer.Option(help="Name of the results, where several models of one method are compared.")
+    ] = None,
     assignments: Set = None,
 ) -> None:
     """Register prepared cases with one method; every method leaves the same files in OUT/METHOD/CASE."""
+    if name is not None and not re.fullmatch(r"\w[\w.+-]*", name, re.ASCII):
+        raise SettingsError(f"'{name}' is not allowed", "--name", "letters, digits, and after the first also . + -")
     begin = time.perf_counter()
     from wssamnet.registration import batch
     from wssamnet.registration.methods import make_registrar
 
     registrar = make_registrar(method, settings_from(assignments), model=model, ants_preset=ants_preset)
+    registrar.name = name or registrar.name
     start_up = time.perf_counter() - begin
-    with progress(f"registered by {method}:", len(prepared)) as say:
+    with progress(f"registered by {registrar.name}:", len(prepared)) as say:
         batch.register_cases(
             registrar, prepared, out, lambda _number, _count, folder: say(folder.name), start_up=start_up
         )

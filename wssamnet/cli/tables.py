@@ -26,8 +26,15 @@ def tables(
     error: Annotated[
         ErrorOfLandmark, typer.Option(help="Euclidean distance, or the sum over the axes.")
     ] = ErrorOfLandmark.euclidean,
+    variants: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="VARIANTS.csv",
+            help="Evaluations of variants, which get a table of their own: method, variant, changes, seed, main.",
+        ),
+    ] = None,
 ) -> None:
     """Write the paper's table, one column a method, and the tables behind it."""
     from wssamnet.evaluation import write_tables
 
-    write_tables(evaluations, out, error.value)
+    write_tables(evaluations, out, error.value, variants=variants)

@@ -5,6 +5,8 @@
     table1.csv, table1.md, table1.tex, table1.json   rows of the paper, one column a method
     per_case.csv, per_landmark.csv                   what it is made of
     statistics.csv                                   comparisons of methods
+
+and, where some evaluations are of variants, the table of `evaluation.ablations`.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from wssamnet.errors import WssamnetError
+from wssamnet.evaluation.ablations import read_runs, write_ablations
 from wssamnet.evaluation.errors import ErrorKind, check_kind
 from wssamnet.evaluation.formats import latex, markdown
 from wssamnet.evaluation.paper import PAPER, PAPER_NOTE
@@ -223,13 +226,22 @@ def _table_csv(table: Table) -> pd.DataFrame:
     return frame
 
 
-def write_tables(evaluations: Sequence[Path], out: Path, error: str = "euclidean", *, seed: int = 0) -> Path:
+def write_tables(
+    evaluations: Sequence[Path],
+    out: Path,
+    error: str = "euclidean",
+    *,
+    variants: Path | None = None,
+    seed: int = 0,
+) -> Path:
     """Write all tables, each file whole or not at all.
 
     Args:
         evaluations: ``<method>/<case>`` folders of `evaluate_case`, or roots that hold such folders.
         out: the folder.
         error: "euclidean" or "l1".
+        variants: which evaluations are of variants (`ablations.read_runs`); they have a table of their own, and those
+            that are not main stay out of the others.
         seed: of the bootstrap.
 
     Returns:
@@ -237,12 +249,21 @@ def write_tables(evaluations: Sequence[Path], out: Path, error: str = "euclidean
 
     Raises:
         SettingsError: an unknown kind of error.
-        WssamnetError: a folder holds no evaluation, or a method's case occurs twice.
+        WssamnetError: a folder holds no evaluation, a method's case occurs twice, `variants` cannot be used, or all
+            evaluations are of variants.
     """
     kind = check_kind(error)
     results = read_results(evaluations)
+    runs = [] if variants is None else read_runs(variants)
+    beside = {run.method for run in runs if not run.main}
+    main = [result for result in results if result.method not in beside]
+    if not main:
+        raise WssamnetError("there is no evaluation but of variants", variants, "a method for the main table")
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
+    if runs:
+        write_ablations(results, runs, out, kind, seed=seed)
+    results = main
     table = table_one(results, kind)
     cases = per_case(results, kind)
     frames = {

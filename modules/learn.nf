@@ -15,7 +15,7 @@ def keyed(meta, model) {
 
 // WSSAMNet: two segmentation networks side by side, pretraining, registration. Beside it VoxelMorph.
 // What several runs need is trained once.
-workflow TRAIN {
+workflow LEARN {
     take:
     training // tuple: fold, settings of the preparation, prepared training cases
     runs // see variants.nf
