@@ -32,10 +32,10 @@ def place(path) {
 }
 
 // The code behind one method; another method's file does not concern it.
-def registrarDigest(registrar) {
+def registrarDigest(method) {
     def files = [identity: 'identity', affine: 'affine', ants: 'ants', voxelmorph: 'voxelmorph', wssamnet: 'wssamnet',
         refinement: 'refined', wssamnet_refined: 'refined']
-    def others = files.values().toList().unique() - files[registrar]
+    def others = files.values().toList().unique() - files[method]
     return packageDigest(projectDir, ['cli/register_cases.py'], ['cli/__init__.py'] + others.collect { name -> "registration/${name}.py".toString() })
 }
 
