@@ -35,7 +35,8 @@ def _cohort(pipeline: Pipeline, cases: int) -> Path:
 
 
 def test_what_variants_share_is_trained_once(pipeline: Pipeline) -> None:
-    answer = pipeline.run(*STUB, "--methods", "affine,wssamnet", "--ablations", "all", "--seeds", "7,8")
+    words = ("--methods", "affine,wssamnet", "--ablations", "all", "--seeds", "7,8")
+    answer = pipeline.run(*STUB, *words, seconds=600)
     assert answer.status == 0, answer.output
     # WSSAMNet itself; without pretraining, LoG, MI, with correlation; two of attention; frozen; from the identity
     setups = 1 + 4 + 2 + 1 + 1
@@ -73,14 +74,15 @@ def test_a_variant_starts_from_the_preset_and_adds_only_its_own_tasks(pipeline: 
 
 
 def test_seeds_alone_repeat_every_learned_method_by_fold(pipeline: Pipeline) -> None:
-    cohort = _cohort(pipeline, 6)
-    words = ("-stub-run", "--input", cohort, "--folds", 3, "--seeds", "1, 2", "--cases_per_task", 9, "--outdir", "out")
-    answer = pipeline.run(*words, "--methods", "identity,voxelmorph,wssamnet")
+    cohort = _cohort(pipeline, 4)
+    words = ("-stub-run", "--input", cohort, "--folds", 2, "--seeds", "1, 2", "--cases_per_task", 9, "--outdir", "out")
+    methods = ("--methods", "identity,voxelmorph,wssamnet", "--pretraining_steps", 0)
+    answer = pipeline.run(*words, *methods, seconds=600)
     assert answer.status == 0, answer.output
     counts = _counts(pipeline)
-    assert (counts["PREPROCESS"], counts["TRAIN_SEGMENTATION"]) == (1, 3 * 2 * 2)
-    assert {counts[name] for name in ("PRETRAIN", "TRAIN_REGISTRATION", "TRAIN_VOXELMORPH")} == {3 * 2}
-    assert counts["REGISTER"] == counts["EVALUATE"] == 1 + 3 * 2 * 2
+    assert (counts["PREPROCESS"], counts["TRAIN_SEGMENTATION"]) == (1, 2 * 2 * 2)
+    assert counts["TRAIN_REGISTRATION"] == counts["TRAIN_VOXELMORPH"] == 2 * 2
+    assert counts["REGISTER"] == counts["EVALUATE"] == 1 + 2 * 2 * 2
     out = pipeline.folder / "out"
     assert _names(out / "registration" / "wssamnet") == _names(cohort)
     assert [(row["variant"], row["seed"]) for row in _rows(out / "tables" / "ablations.csv")] == [
@@ -106,13 +108,13 @@ def test_what_cannot_be_varied_is_refused(pipeline: Pipeline, words: tuple[str, 
 
 
 def test_a_real_cross_validation_of_a_variant_ends_in_one_table(pipeline: Pipeline) -> None:
-    words = ("--folds", 2, "--methods", "affine,wssamnet", "--ablations", "stage2", "--pretraining_steps", 0)
-    steps = ("--segmentation_steps", 2, "--registration_steps", 2)
+    words = ("--folds", 2, "--methods", "wssamnet", "--ablations", "stage2", "--pretraining_steps", 0)
+    steps = ("--cohort_spacing_mm", 8, "--segmentation_steps", 2, "--registration_steps", 2)
     answer = pipeline.run("-profile", "test", "--outdir", "out", *words, *steps, seconds=REAL_RUN)
     assert answer.status == 0, answer.output
     out = pipeline.folder / "out"
     cases = [f"BraTSReg_{number:03d}" for number in range(1, 5)]
-    assert [row["case"] for row in _rows(out / "tables" / "per_case.csv")] == cases * 2, "each case tested once"
+    assert [row["case"] for row in _rows(out / "tables" / "per_case.csv")] == cases, "each case tested once"
     table = _rows(out / "tables" / "ablations.csv")
     assert [(row["variant"], row["cases"], row["seeds"], row["missing"]) for row in table] == [
         ("wssamnet", "4", "1", "0"),
@@ -125,4 +127,4 @@ def test_a_real_cross_validation_of_a_variant_ends_in_one_table(pipeline: Pipeli
     assert [row["mean"] for row in per_case if row["method"] == "wssamnet"] == main
     assert (out / "tables" / "ablations.md").read_text(encoding="utf-8").strip() in answer.output
     assert '<h2 id="variants">' in (out / "report.html").read_text(encoding="utf-8")
-    assert _names(out / "registration") == {"affine", "wssamnet"}
+    assert _names(out / "registration") == {"wssamnet"}
