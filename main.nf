@@ -5,15 +5,13 @@
 include { SIMULATE } from './modules/simulate'
 include { CHECK_COHORT } from './modules/check_cohort'
 include { PREPROCESS } from './modules/preprocess'
-include { TRAIN_SEGMENTATION } from './modules/train_segmentation'
-include { PRETRAIN } from './modules/pretrain'
-include { TRAIN_REGISTRATION } from './modules/train_registration'
-include { TRAIN_VOXELMORPH } from './modules/train_voxelmorph'
+include { LEARN } from './modules/learn'
 include { REGISTER ; REGISTER as REGISTER_ALONE } from './modules/register'
 include { EVALUATE } from './modules/evaluate'
 include { TABULATE } from './modules/tabulate'
 include { REPORT } from './modules/report'
 include { readSchema ; helpText ; checkedParameters ; refuse ; settingsFor ; quoted } from './modules/parameters'
+include { plannedRuns ; comparedRuns ; isLearned ; listed } from './modules/variants'
 include { packageDigest ; cohortFingerprint ; listedFiles } from './modules/digests'
 include { forgetFailures ; failedTasks ; plannedRegistrations } from './modules/failures'
 include { writeRecords ; sayDone ; sayFailed } from './modules/messages'
@@ -57,66 +55,52 @@ workflow STUDY {
     schema
 
     main:
-    def settings = ['check', 'preprocess', 'segmentation', 'pretraining', 'registration', 'voxelmorph']
-        .collectEntries { step -> [(step): settingsFor(step, values, schema)] }
     def code = ['check', 'preprocess', 'train_segmentation', 'pretrain', 'train_registration', 'train_voxelmorph', 'evaluate', 'tables', 'report']
         .collectEntries { verb -> [(verb): packageDigest(projectDir, ["cli/${verb}.py".toString()], ['cli/__init__.py'])] }
-    def methods = values.methods.tokenize(',').collect { name -> name.trim() }
+    def runs = plannedRuns(values, schema)
+    def compared = comparedRuns(runs, values)
     def split = [values.test_cases ? "--test-cases ${quoted(values.test_cases)}" : null,
         values.folds ? "--folds ${values.folds}" : null,
         values.test_cases || values.folds ? null : "--test-ratio ${values.test_ratio}"].findAll().join(' ')
 
-    CHECK_COHORT(source, "${split} ${settings.check}".toString(), code.check)
+    CHECK_COHORT(source, "${split} ${settingsFor('check', values, schema)}".toString(), code.check)
     cases = CHECK_COHORT.out.cases.flatten().map { path -> new groovy.json.JsonSlurper().parse(path.toFile()) }
     roles = CHECK_COHORT.out.splits.splitCsv(header: true).map { row -> tuple(row.case, row.fold as int, row.role) }
 
-    to_prepare = cases.toList().flatMap { all -> batches(all, values.cases_per_task) }.map { meta, batch ->
-        tuple(meta, batch.collect { one -> groovy.json.JsonOutput.toJson(one) }, filesOf(batch).unique())
+    // Cases are prepared once for all runs whose settings of the preparation are the same.
+    to_prepare = cases.toList().flatMap { all -> batches(all, values.cases_per_task) }
+        .combine(channel.fromList(runs.collect { run -> run.setup.words.preprocess }.unique()))
+        .map { meta, batch, options -> tuple(meta, batch.collect { one -> groovy.json.JsonOutput.toJson(one) }, filesOf(batch).unique(), options) }
+    PREPROCESS(to_prepare, code.preprocess)
+    prepared = PREPROCESS.out.prepared.flatMap { options, folders ->
+        (folders instanceof Collection ? folders : [folders]).collect { folder -> tuple(folder.name, options, folder) }
     }
-    PREPROCESS(to_prepare, settings.preprocess, code.preprocess)
-    prepared = PREPROCESS.out.prepared.flatten().map { folder -> tuple(folder.name, folder) }
 
-    // For each fold: [[id, fold], prepared training cases]
     training = roles.filter { row -> row[2] == 'train' }
-        .map { row -> tuple(row[0], [id: "fold${row[1]}".toString(), fold: row[1]]) }
         .combine(prepared, by: 0)
-        .map { _id, fold, folder -> tuple(fold, folder) }
-        .groupTuple()
-        .map { fold, folders -> tuple(fold, folders.sort { folder -> folder.name }) }
+        .map { _id, fold, _role, options, folder -> tuple(fold, options, folder) }
+        .groupTuple(by: [0, 1])
+        .map { fold, options, folders -> tuple(fold, options, folders.sort { folder -> folder.name }) }
+    LEARN(training, runs, code)
 
-    // WSSAMNet: two segmentation networks side by side, pretraining, registration
-    attentive = methods.findAll { method -> method.startsWith('wssamnet') }
-    learning = training.filter { _row -> attentive }
-    TRAIN_SEGMENTATION(
-        learning.combine(channel.of('fixed', 'moving')).map { fold, folders, side -> tuple(fold, side, folders) },
-        settings.segmentation, code.train_segmentation)
-    fixed_network = TRAIN_SEGMENTATION.out.model.filter { row -> row[1] == 'fixed' }.map { row -> tuple(row[0], row[2]) }
-    moving_network = TRAIN_SEGMENTATION.out.model.filter { row -> row[1] == 'moving' }.map { row -> tuple(row[0], row[2]) }
-    segmented = learning.join(fixed_network).join(moving_network)
-    PRETRAIN(segmented.filter { _row -> values.pretraining_steps != 0 }, settings.pretraining, code.pretrain)
-    started = values.pretraining_steps != 0 ? segmented.join(PRETRAIN.out.model) : segmented.map { row -> row + [[]] }
-    TRAIN_REGISTRATION(started, settings.registration, code.train_registration)
-
-    TRAIN_VOXELMORPH(training.filter { _row -> 'voxelmorph' in methods }, settings.voxelmorph, code.train_voxelmorph)
-
-    // [fold, method, model]; fold 0 stands for all folds at once, where nothing is learned
-    models = TRAIN_REGISTRATION.out.model.flatMap { fold, model -> attentive.collect { method -> tuple(fold.fold, method, model) } }
-        .mix(TRAIN_VOXELMORPH.out.model.map { fold, model -> tuple(fold.fold, 'voxelmorph', model) })
-        .mix(channel.fromList(methods - attentive - 'voxelmorph').map { method -> tuple(0, method, []) })
+    // [fold, run, model]; fold 0 stands for all folds at once, where nothing is learned
+    models = LEARN.out.models.mix(channel.fromList(runs.findAll { run -> !isLearned(run.registrar) }).map { run -> tuple(0, run, []) })
     tests = roles.filter { row -> row[2] == 'test' }
         .flatMap { row -> [0, row[1]].unique().collect { fold -> tuple(row[0], fold) } }
         .unique()
         .combine(prepared, by: 0)
-        .map { id, fold, folder -> tuple(fold, [id: id, folder: folder]) }
+        .map { id, fold, options, folder -> tuple([fold, options], [id: id, folder: folder]) }
         .groupTuple()
-    to_register = tests.combine(models, by: 0).flatMap { fold, cases_of_fold, method, model ->
-        batches(cases_of_fold, values.cases_per_task).collect { meta, batch ->
-            tuple(meta + [method: method, fold: fold], batch.collect { one -> one.folder }, model)
+    to_register = tests.combine(models.map { fold, run, model -> tuple([fold, run.setup.words.preprocess], run, model) }, by: 0)
+        .flatMap { key, cases_of_fold, run, model ->
+            batches(cases_of_fold, values.cases_per_task).collect { meta, batch ->
+                tuple(meta + [method: run.method, registrar: run.registrar, fold: key[0]], batch.collect { one -> one.folder }, model)
+            }
         }
-    }
     registering = to_register.map { meta, folders, model ->
-        def preset = meta.method == 'ants' ? "--ants-preset ${values.ants_preset} " : ''
-        tuple(meta, folders, model, preset + settingsFor("register_${meta.method}".toString(), values, schema), registrarDigest(meta.method))
+        def preset = meta.registrar == 'ants' ? "--ants-preset ${values.ants_preset} " : ''
+        def name = meta.method == meta.registrar ? '' : "--name ${meta.method} "
+        tuple(meta, folders, model, preset + name + settingsFor("register_${meta.registrar}".toString(), values, schema), registrarDigest(meta.registrar))
     }
     REGISTER(registering)
     // What a batch has left out, or has lost with its task, each by itself: the others are kept, and the fault has one name.
@@ -145,12 +129,14 @@ workflow STUDY {
     evaluations = EVALUATE.out.evaluations.flatten().toSortedList { a, b -> place(a) <=> place(b) }
     tested = roles.filter { row -> row[2] == 'test' }.map { row -> row.take(2) }.unique().toList()
     planned = evaluations.map { _all -> 'evaluated' }.combine(tested.map { all -> [all] })
-        .map { _evaluated, all -> plannedRegistrations(methods, all, failedTasks(values.outdir)) }
-    trained = TRAIN_SEGMENTATION.out.model.mix(PRETRAIN.out.model, TRAIN_REGISTRATION.out.model, TRAIN_VOXELMORPH.out.model)
-        .map { row -> row.last() }
+        .map { _evaluated, all -> plannedRegistrations(listed(values.methods), all, failedTasks(values.outdir)) }
+    TABULATE(evaluations, planned, compared, "--error ${values.error}".toString(), code.tables)
+    // The report shows the methods; of their variants, the table.
+    shown = evaluations.map { all -> all.findAll { path -> path.parent.name in listed(values.methods) } }
+    trained = LEARN.out.folders.filter { meta, _model -> !meta.setup }
+        .map { _meta, model -> model }
         .toSortedList { a, b -> place(a) <=> place(b) }
-    TABULATE(evaluations, planned, "--error ${values.error}".toString(), code.tables)
-    REPORT(TABULATE.out.tables, evaluations, trained, "--title ${quoted(values.report_title)}".toString(), code.report)
+    REPORT(TABULATE.out.tables, shown, trained, "--title ${quoted(values.report_title)}".toString(), code.report)
 }
 
 workflow {

@@ -59,10 +59,10 @@ def leftOut(List tasks, run) {
 }
 
 def sayDone(run, outdir) {
-    def table = file("${outdir}/tables/table1.md")
+    def tables = ['table1.md', 'ablations.md'].collect { name -> file("${outdir}/tables/${name}") }.findAll { table -> table.exists() }
     def out = file(outdir).toAbsolutePath()
     failureText(outdir).delete()
-    println("\n${table.exists() ? table.text.trim() : ''}\n\nReport: ${out}/report.html\nTables: ${out}/tables")
+    println("\n${tables.collect { table -> table.text.trim() }.join('\n\n')}\n\nReport: ${out}/report.html\nTables: ${out}/tables")
     def missing = leftOut(failedTasks(outdir), run)
     if (missing) {
         println((missing + ['This tries them again, and nothing else:', onceMore(run)]).join('\n'))

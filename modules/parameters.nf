@@ -16,6 +16,9 @@ def helpText(Map schema) {
             if (entry['enum']) {
                 notes << entry['enum'].join(' | ')
             }
+            if (entry['x-items']) {
+                notes << entry['x-items'].join(', ')
+            }
             if (entry['default'] != null && entry['default'] != '') {
                 notes << "default ${entry['default']}".toString()
             }

@@ -7,12 +7,11 @@ process PREPROCESS {
 
     input:
     // cases: one JSON text a case, with absolute paths; the files are what they name.
-    tuple val(meta), val(cases), path(files, stageAs: 'files?/*')
-    val options
+    tuple val(meta), val(cases), path(files, stageAs: 'files?/*'), val(options)
     val package_digest
 
     output:
-    path 'prepared/*', type: 'dir', emit: prepared
+    tuple val(options), path('prepared/*', type: 'dir'), emit: prepared
     tuple val(task.process), eval('wssamnet --version'), topic: versions
 
     script:

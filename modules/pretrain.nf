@@ -4,8 +4,7 @@ process PRETRAIN {
     label 'training'
 
     input:
-    tuple val(meta), path(prepared, stageAs: 'prepared/*'), path(segmentation_fixed), path(segmentation_moving)
-    val options
+    tuple val(meta), path(prepared, stageAs: 'prepared/*'), path(segmentation_fixed), path(segmentation_moving), val(options)
     val package_digest
 
     output:

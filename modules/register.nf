@@ -15,7 +15,7 @@ process REGISTER {
     def learned = model ? '--model model' : ''
     def several = meta.ids.size() > 1 ? '--skip-failed ' : ''
     """
-    wssamnet --threads ${task.cpus} register-cases ${meta.method} prepared/* ${learned} --out registration ${several}${options}
+    wssamnet --threads ${task.cpus} register-cases ${meta.registrar} prepared/* ${learned} --out registration ${several}${options}
     """
 
     stub:

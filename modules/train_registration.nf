@@ -4,8 +4,7 @@ process TRAIN_REGISTRATION {
     label 'training'
 
     input:
-    tuple val(meta), path(prepared, stageAs: 'prepared/*'), path(segmentation_fixed), path(segmentation_moving), path(pretrained)
-    val options
+    tuple val(meta), path(prepared, stageAs: 'prepared/*'), path(segmentation_fixed), path(segmentation_moving), path(pretrained), val(options)
     val package_digest
 
     output:

@@ -4,8 +4,7 @@ process TRAIN_SEGMENTATION {
     label 'training'
 
     input:
-    tuple val(meta), val(side), path(prepared, stageAs: 'prepared/*')
-    val options
+    tuple val(meta), val(side), path(prepared, stageAs: 'prepared/*'), val(options)
     val package_digest
 
     output:

@@ -4,8 +4,7 @@ process TRAIN_VOXELMORPH {
     label 'training'
 
     input:
-    tuple val(meta), path(prepared, stageAs: 'prepared/*')
-    val options
+    tuple val(meta), path(prepared, stageAs: 'prepared/*'), val(options)
     val package_digest
 
     output:

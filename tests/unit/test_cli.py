@@ -140,6 +140,21 @@ def test_register_evaluate_and_tables_fit_together(tmp_path: Path, make_prepared
     assert all(0 < float(row["median"]) < 20 for row in rows)
 
 
+def test_a_model_among_several_has_a_name_of_its_own(
+    make_prepared: Callable[..., PreparedCase], tmp_path: Path
+) -> None:
+    case = make_prepared("case_a", shape=(12, 13, 14))
+    words = ("register-cases", "identity", case.folder, "--out", tmp_path / "out", "--name")
+    answer = wssamnet(*words, "../elsewhere")
+    assert answer.returncode == 2
+    assert "--name: '../elsewhere' is not allowed" in answer.stderr
+    assert not (tmp_path / "out").exists()
+    answer = wssamnet(*words, "identity.seed2")
+    assert answer.returncode == 0, answer.stderr
+    record = json.loads((tmp_path / "out" / "identity.seed2" / "case_a" / "run.json").read_text())
+    assert record["method"] == "identity.seed2"
+
+
 def test_evaluate_says_which_case_it_misses(tmp_path: Path) -> None:
     case = tmp_path / "a.json"
     case.write_text(json.dumps({"id": "a", "fixed": {"images": {}}, "moving": {"images": {}}}))

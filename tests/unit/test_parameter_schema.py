@@ -78,6 +78,15 @@ def test_a_parameter_says_what_its_setting_says(name: str) -> None:
         assert entry["type"] == names.get(annotation, "string")
 
 
+def test_the_schema_knows_what_the_preset_changes() -> None:
+    best = {name: entry["x-best"] for name, entry in PROPERTIES.items() if "x-best" in entry}
+    assert best == PRESETS["best"]
+    assert set(PRESETS) == {"paper", "best"}, (
+        "a further preset needs its values in the schema: ablations start from them"
+    )
+    assert PRESETS["paper"] == {}
+
+
 def test_the_configuration_has_every_parameter_with_its_default() -> None:
     configured = _configured()
     assert list(configured) == list(PROPERTIES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ import typer
 
 from wssamnet.cli.options import Out, Prepared, Set, settings_from
 from wssamnet.cli.progress import progress
+from wssamnet.errors import SettingsError
 
 if TYPE_CHECKING:
     from wssamnet.preprocessing.prepared import PreparedCase
@@ -29,9 +31,14 @@ def register_cases(
     skip_failed: Annotated[
         bool, typer.Option("--skip-failed", help="Leave a case that fails out, say so, and go on with the others.")
     ] = False,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the results, where several models of one method are compared.")
+    ] = None,
     assignments: Set = None,
 ) -> None:
     """Register prepared cases with one method; every method leaves the same files in OUT/METHOD/CASE."""
+    if name is not None and not re.fullmatch(r"\w[\w.+-]*", name, re.ASCII):
+        raise SettingsError(f"'{name}' is not allowed", "--name", "letters, digits, and after the first also . + -")
     begin = time.perf_counter()
     from wssamnet.registration import batch
     from wssamnet.registration.methods import make_registrar
@@ -40,8 +47,9 @@ def register_cases(
         print(f"wssamnet: {method} failed on {case.id}, which is left out: {fault}", file=sys.stderr, flush=True)
 
     registrar = make_registrar(method, settings_from(assignments), model=model, ants_preset=ants_preset)
+    registrar.name = name or registrar.name
     start_up = time.perf_counter() - begin
-    with progress(f"registered by {method}:", len(prepared)) as say:
+    with progress(f"registered by {registrar.name}:", len(prepared)) as say:
         batch.register_cases(
             registrar,
             prepared,

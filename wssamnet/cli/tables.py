@@ -33,8 +33,15 @@ def tables(
         Path | None,
         typer.Option(help="CSV of what should be there: method, case, reason; what is not is shown as missing."),
     ] = None,
+    variants: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="VARIANTS.csv",
+            help="Evaluations of variants, which get a table of their own: method, variant, changes, seed, main.",
+        ),
+    ] = None,
 ) -> None:
     """Write the paper's table, one column a method, and the tables behind it."""
     from wssamnet.evaluation import write_tables
 
-    write_tables(evaluations or [], out, error.value, planned=planned)
+    write_tables(evaluations or [], out, error.value, planned=planned, variants=variants)

@@ -5,6 +5,8 @@
     table1.csv, table1.md, table1.tex, table1.json   rows of the paper, one column a method
     per_case.csv, per_landmark.csv                   what it is made of
     statistics.csv                                   comparisons of methods
+
+and, where some evaluations are of variants, the table of `evaluation.ablations`.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from wssamnet.errors import WssamnetError
+from wssamnet.evaluation.ablations import read_runs, write_ablations
 from wssamnet.evaluation.errors import ErrorKind, check_kind
 from wssamnet.evaluation.formats import latex, markdown
 from wssamnet.evaluation.paper import PAPER, PAPER_NOTE
@@ -236,6 +239,7 @@ def write_tables(
     error: str = "euclidean",
     *,
     planned: Path | None = None,
+    variants: Path | None = None,
     seed: int = 0,
 ) -> Path:
     """Write all tables, each file whole or not at all.
@@ -245,6 +249,8 @@ def write_tables(
         out: the folder.
         error: "euclidean" or "l1".
         planned: CSV of what should have been evaluated, as `read_planned` reads it; None where nobody planned.
+        variants: which evaluations are of variants (`ablations.read_runs`); they have a table of their own, and those
+            that are not main stay out of the others.
         seed: of the bootstrap.
 
     Returns:
@@ -252,7 +258,8 @@ def write_tables(
 
     Raises:
         SettingsError: an unknown kind of error.
-        WssamnetError: a folder holds no evaluation, a method's case occurs twice, or there is none at all.
+        WssamnetError: a folder holds no evaluation, a method's case occurs twice, there is none at all, `variants`
+            cannot be used, or all evaluations are of variants.
     """
     kind = check_kind(error)
     intended = NONE_PLANNED if planned is None else read_planned(planned)
@@ -260,8 +267,16 @@ def write_tables(
         why = next(filter(None, intended.values()), "")
         raise WssamnetError(f"none of {len(intended)} planned registrations succeeded", remedy=why)
     results = read_results(evaluations)
+    runs = [] if variants is None else read_runs(variants)
+    beside = {run.method for run in runs if not run.main}
+    main = [result for result in results if result.method not in beside]
+    if not main:
+        raise WssamnetError("there is no evaluation but of variants", variants, "a method for the main table")
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
+    if runs:
+        write_ablations(results, runs, out, kind, seed=seed)
+    results = main
     table = table_one(results, kind, intended)
     cases = per_case(results, kind, intended)
     frames = {

@@ -16,7 +16,19 @@ from wssamnet.evaluation.results import Result, failed_lines
 from wssamnet.evaluation.tables import BEFORE, Table, cell_text
 
 _DOWNLOAD_LIMIT = 1_000_000  # bytes; a larger table stays beside the report
-_TEXT = ("method", "case", "against", "metric", "status", "error", "device", "prealigned_by", "problems")
+_TEXT = (
+    "variant",
+    "changes",
+    "method",
+    "case",
+    "against",
+    "metric",
+    "status",
+    "error",
+    "device",
+    "prealigned_by",
+    "problems",
+)
 _BEST_LOW = ("median_median", "mean_median", "median_mean", "mean_mean")
 _BEST_HIGH = ("mean_robustness", "median_robustness")
 

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup
 
 from wssamnet.errors import WssamnetError
+from wssamnet.evaluation.ablations import HEADINGS, variant_notes, variant_rows
 from wssamnet.evaluation.results import Result, read_results
 from wssamnet.evaluation.statistics import METRICS
 from wssamnet.evaluation.tables import BEFORE, Table
@@ -161,6 +162,14 @@ def _statistics(table: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
     return out
 
 
+def _variants(path: Path, error: str) -> dict[str, Any] | None:
+    """Headings, rows and notes of the table of variants; None where nothing was varied."""
+    if not path.is_file():
+        return None
+    table = read_table(path)
+    return {"headings": HEADINGS, "rows": variant_rows(table), "notes": variant_notes(table, error)}
+
+
 def _number(value: Any, decimals: int = 2, missing: str = "–") -> str:
     """A figure as text; a dash where there is none."""
     return missing if value is None or pd.isna(value) else f"{float(value):.{decimals}f}".replace("-", "−")
@@ -240,6 +249,7 @@ def write_report(
         problems=problem_lines(cases),
         figures=inline,
         statistics=_statistics(read_table(tables / "statistics.csv")),
+        variants=_variants(tables / "ablations.csv", table.error),
         methods=methods,
         colours=method_colours(methods),
         method_rows=method_rows(results, cases, methods),

@@ -147,6 +147,29 @@ def test_without_models_and_pictures(finished: Any, tmp_path: Path) -> None:
     assert "mine &amp; co" in text
 
 
+def test_variants_have_a_section_of_their_own(finished: Any, page: tuple[str, _Page], tmp_path: Path) -> None:
+    assert 'id="variants"' not in page[0]
+    tables = tmp_path / "tables"
+    shutil.copytree(finished.tables, tables)
+    heading = "variant,changes,cases,seeds,missing,mean_error,median_error,sd_seeds,robustness,folding"
+    rows = ("mine,,3,2,0,2.5,2.25,0.125,0.5,0.01,0,,,,,", "mine.x<y,mi_weight=0,2,2,1,3,3,0,0.5,0,2,0.75,0.5,1,0.5,0.5")
+    text = "\n".join([f"{heading},compared,difference,ci_low,ci_high,p,p_holm", *rows])
+    (tables / "ablations.csv").write_text(text + "\n")
+    text = write_report(tables, [finished.evaluation], [], tmp_path / "r.html").read_text(encoding="utf-8")
+    section = text[text.index('<h2 id="variants">') : text.index('<h2 id="methods">')]
+    assert text.index('<h2 id="statistics">') < text.index(section)
+    for part in (
+        "<td>2.50</td>",
+        "<td>0.12</td>",
+        "mine.x&lt;y",
+        "<td>+0.75</td>",
+        "+0.50 to +1.00",
+        "2 × 2 (1 missing)",
+    ):
+        assert part in section
+    assert "Difference: to mine, on the same cases" in section
+
+
 def test_tables_of_another_run_are_refused(finished: Any, tmp_path: Path) -> None:
     with pytest.raises(WssamnetError, match="are not the tables of these evaluations"):
         write_report(finished.tables, [finished.evaluation / "ants" / "007"], [], tmp_path / "r.html")
