@@ -14,7 +14,10 @@ from wssamnet.errors import WssamnetError
 from wssamnet.evaluation.errors import ErrorKind
 
 # columns in this order, then other methods by name
-ORDER = ("identity", "affine", "ants", "voxelmorph", "wssamnet", "refinement", "wssamnet_refined")
+ORDER = (
+    *("identity", "affine", "ants", "greedy", "elastix", "convexadam", "fireants"),
+    *("voxelmorph", "wssamnet", "refinement", "wssamnet_refined"),
+)
 ERROR_FIGURES = ("initial_median", "initial_mean", "median", "mean", "max", "robustness")
 FIGURES = (*ERROR_FIGURES, "folding", "sd_log_jacobian", "seconds")
 
