@@ -14,7 +14,11 @@ from wssamnet.cli.progress import progress
 
 def register_cases(
     method: Annotated[
-        str, typer.Argument(help="identity, affine, ants, voxelmorph, wssamnet, refinement or wssamnet_refined.")
+        str,
+        typer.Argument(
+            help="identity, affine, ants, voxelmorph, wssamnet, refinement, wssamnet_refined; greedy, elastix, "
+            "convexadam, fireants where their packages are installed; or a name of your own, with --registrar."
+        ),
     ],
     prepared: Prepared,
     out: Out,
@@ -22,6 +26,9 @@ def register_cases(
     ants_preset: Annotated[
         str, typer.Option(help="How thoroughly ANTs registers: fast, defaults, good or strong.")
     ] = "good",
+    registrar: Annotated[
+        str | None, typer.Option(metavar="FILE:CLASS", help="A registrar of your own; see docs/methods.md.")
+    ] = None,
     assignments: Set = None,
 ) -> None:
     """Register prepared cases with one method; every method leaves the same files in OUT/METHOD/CASE."""
@@ -29,9 +36,7 @@ def register_cases(
     from wssamnet.registration import batch
     from wssamnet.registration.methods import make_registrar
 
-    registrar = make_registrar(method, settings_from(assignments), model=model, ants_preset=ants_preset)
+    made = make_registrar(method, settings_from(assignments), model=model, ants_preset=ants_preset, own=registrar)
     start_up = time.perf_counter() - begin
     with progress(f"registered by {method}:", len(prepared)) as say:
-        batch.register_cases(
-            registrar, prepared, out, lambda _number, _count, folder: say(folder.name), start_up=start_up
-        )
+        batch.register_cases(made, prepared, out, lambda _number, _count, folder: say(folder.name), start_up=start_up)

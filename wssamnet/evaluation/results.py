@@ -171,7 +171,8 @@ def per_case(results: Sequence[Result], error: ErrorKind) -> pd.DataFrame:
             if own is not None:
                 figures = own.figures(error)
                 judged = own.metrics.get("landmarks") is not None
-                complete = figures["folding"] is not None and (figures["median"] is not None or not judged)
+                regular = figures["folding"] is not None or bool(own.run.get("landmarks_alone"))
+                complete = regular and (figures["median"] is not None or not judged)
                 row |= figures | initial.get(case, {})
                 row |= {
                     "status": "ok" if complete else "incomplete",

@@ -66,7 +66,12 @@ class ElastixRegistrar:
             field = field_from_vectors(self._itk.array_from_image(vectors), case.grid)
         record = {
             "preset": "defaults",
-            "elastix": {"stages": STAGES, "resolutions": RESOLUTIONS, "iterations": ITERATIONS, "version": version("itk-elastix")},
+            "elastix": {
+                "stages": STAGES,
+                "resolutions": RESOLUTIONS,
+                "iterations": ITERATIONS,
+                "version": version("itk-elastix"),
+            },
             "modality": case.record["modalities"][0],
             "threads": threads,
         }

@@ -53,15 +53,20 @@ def own_class(where: str) -> Any:
     lacking = [part for part in ("register", "seed", "device") if not hasattr(found, part)]
     if lacking:
         raise SettingsError(
-            f"{attribute} has no {', '.join(lacking)}", path, "a method register(case), and seed and device as attributes"
+            f"{attribute} has no {', '.join(lacking)}",
+            path,
+            "a method register(case), and seed and device as attributes",
         )
     needed = [
         parameter.name
         for parameter in inspect.signature(found).parameters.values()
-        if parameter.default is parameter.empty and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     ]
     if needed:
-        raise SettingsError(f"{attribute} cannot be built without {', '.join(needed)}", path, "defaults for all of them")
+        raise SettingsError(
+            f"{attribute} cannot be built without {', '.join(needed)}", path, "defaults for all of them"
+        )
     return found
 
 

@@ -46,12 +46,14 @@ class Registration:
     Args:
         pull_back: fixed points to moving points, LPS mm.
         push_forward: moving points to fixed points, LPS mm; its inverse.
+        landmarks: where the case's moving landmarks go, LPS mm, where the method itself says so; else `push_forward` does.
         record: whatever else belongs into ``run.json`` (preset, metric, points not converged).
     """
 
     pull_back: Transform
     push_forward: Transform
     record: dict[str, Any] = field(default_factory=dict)
+    landmarks: Landmarks | None = None
 
 
 class Registrar(Protocol):
@@ -73,7 +75,7 @@ class Registrar(Protocol):
 
 
 @contextmanager
-def _folder_atomically(target: Path) -> Iterator[Path]:
+def folder_atomically(target: Path) -> Iterator[Path]:
     """Yield a temporary folder that takes the place of `target` when the block succeeds."""
     root = target.parent.parent
     root.mkdir(parents=True, exist_ok=True)
@@ -175,13 +177,16 @@ def write(
     backward = _finite(result.push_forward, loaded.moving_grid, registrar, case)
     warped = resample(loaded.moving, loaded.fixed_grid, forward)
     out = Path(out)
-    with _folder_atomically(out / registrar.name / case.id) as folder:
+    with folder_atomically(out / registrar.name / case.id) as folder:
         write_image(folder / "warped.nii.gz", Volume(warped.data, loaded.fixed_grid))
         write_displacement(folder / "fixed_to_moving.nii.gz", forward.displacement, loaded.fixed_grid)
         write_displacement(folder / "moving_to_fixed.nii.gz", backward.displacement, loaded.moving_grid)
         round_trip = None
         if landmarks is not None:
-            mapped = result.push_forward(landmarks.points)
+            if result.landmarks is not None:
+                mapped = result.landmarks.select(landmarks.ids).points
+            else:
+                mapped = result.push_forward(landmarks.points)
             write_landmarks(folder / "landmarks.csv", Landmarks(landmarks.ids, mapped))
             round_trip = _round_trip(result, landmarks.points, mapped)
         parts = {

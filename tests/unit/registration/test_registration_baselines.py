@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import odd_grids
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 from wssamnet.errors import MissingPackageError
@@ -23,6 +22,8 @@ from wssamnet.preprocessing.prepared import PreparedCase, load_prepared
 from wssamnet.registration.methods import OPTIONAL, make_registrar
 from wssamnet.registration.protocol import run
 from wssamnet.settings import Settings
+
+from conftest import odd_grids
 
 MARKS = 30
 # schedules for images of 40 voxels
@@ -69,7 +70,9 @@ def _case(grid: Grid, folder: Path) -> tuple[PreparedCase, Array]:
     centre = grid.convert((np.array(grid.shape) - 1) / 2, Frame.IJK, Frame.LPS)
     world = (grid.convert(ijk, Frame.IJK, Frame.LPS) - centre) / extent.mean() * 2 * np.pi
     # up to about two voxels, different along every axis of the world and everywhere one way: a flip or a swap is seen
-    u = np.stack([5 + 2 * np.sin(world[..., 1]), -6 + 2 * np.cos(world[..., 2]), 4 + 2 * np.sin(world[..., 0])], axis=-1)
+    u = np.stack(
+        [5 + 2 * np.sin(world[..., 1]), -6 + 2 * np.cos(world[..., 2]), 4 + 2 * np.sin(world[..., 0])], axis=-1
+    )
     field = DisplacementField(u.astype(np.float32), grid)
     inside = (np.abs(2 * ijk / (np.array(grid.shape) - 1) - 1) ** 2).sum(axis=-1) < 0.7
     texture = gaussian_filter(rng.normal(size=grid.shape), 7 / grid.spacing)
