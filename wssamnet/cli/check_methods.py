@@ -50,6 +50,5 @@ def check_methods(
         [read_case(path) for path in cases or ()],
     )
     rows = [(name, files.case, str(path)) for name, files in found for path in files.all()]
-    with written_atomically(out / "external.csv") as temporary:
-        with temporary.open("w", newline="", encoding="utf-8") as stream:
-            csv.writer(stream).writerows([("method", "case", "file"), *rows])
+    with written_atomically(out / "external.csv") as new, new.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([("method", "case", "file"), *rows])

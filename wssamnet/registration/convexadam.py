@@ -1,6 +1,6 @@
-"""ConvexAdam (``convexAdam``): coupled convex optimisation over MIND features, then Adam, from the common pre-alignment.
+"""ConvexAdam (``convexAdam``): coupled convex optimisation over MIND features, then Adam.
 
-With the package's own defaults. Siebert et al., "ConvexAdam: Self-Configuring Dual-Optimisation-Based 3D
+From the common pre-alignment, with the package's own defaults. Siebert et al., "ConvexAdam: Self-Configuring Dual-Optimisation-Based 3D
 Multitask Medical Image Registration", IEEE TMI 2024. It has no affine stage. Lengths are in voxels, so the
 search reaches `grid_sp` x `disp_hw` voxels whatever the voxel size.
 """

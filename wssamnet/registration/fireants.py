@@ -1,7 +1,7 @@
 """FireANTs: greedy diffeomorphic registration with adaptive optimisation in torch, from the common pre-alignment.
 
-The parameters are those of its authors' script for brain MRI (LPBA40), which has no affine stage on a CPU. Source: Jena,
-Chaudhari, Gee, "FireANTs: Adaptive Riemannian Optimization for Multi-Scale Diffeomorphic Registration", 2024. Its
+The parameters are those of its authors' script for brain MRI (LPBA40), without an affine stage as there on a CPU.
+Source: Jena, Chaudhari, Gee, "FireANTs: Adaptive Riemannian Optimization for Multi-Scale Diffeomorphic Registration", 2024. Its
 licence is its own; the package is looked for, never shipped.
 """
 

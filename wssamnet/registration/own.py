@@ -55,18 +55,13 @@ def own_class(where: str) -> Any:
         raise SettingsError(
             f"{attribute} has no {', '.join(lacking)}",
             path,
-            "a method register(case), and seed and device as attributes",
+            "a method register(case), and seed and device beside it",
         )
-    needed = [
-        parameter.name
-        for parameter in inspect.signature(found).parameters.values()
-        if parameter.default is parameter.empty
-        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-    ]
+    parameters = inspect.signature(found).parameters.values()
+    some = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [one.name for one in parameters if one.default is one.empty and one.kind not in some]
     if needed:
-        raise SettingsError(
-            f"{attribute} cannot be built without {', '.join(needed)}", path, "defaults for all of them"
-        )
+        raise SettingsError(f"{attribute} cannot be built without {', '.join(needed)}", path, "defaults for them")
     return found
 
 

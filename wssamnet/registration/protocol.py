@@ -46,7 +46,7 @@ class Registration:
     Args:
         pull_back: fixed points to moving points, LPS mm.
         push_forward: moving points to fixed points, LPS mm; its inverse.
-        landmarks: where the case's moving landmarks go, LPS mm, where the method itself says so; else `push_forward` does.
+        landmarks: the case's moving landmarks in fixed space, where the method itself gives them; else mapped.
         record: whatever else belongs into ``run.json`` (preset, metric, points not converged).
     """
 

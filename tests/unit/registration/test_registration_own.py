@@ -51,7 +51,11 @@ def test_it_leaves_the_files_of_every_method(make_prepared: Callable[..., Prepar
     [
         (GOOD, "Stil", "has no class Stil (it has Still)"),
         ("x = 1", "x", "has no class x (it has none)"),
-        ("class A:\n    seed = None", "A", "A has no register, device (a method register(case), and seed and device"),
+        (
+            "class A:\n    seed = None",
+            "A",
+            "A has no register, device (a method register(case), and seed and device beside",
+        ),
         (GOOD.replace("class Still:", "class Still:\n    def __init__(self, path): ..."), "Still", "without path"),
         ("class A(:", "A", "line 1: "),
         ("import no_such_package", "A", "imports no_such_package, which is not installed (install it)"),
@@ -85,7 +89,7 @@ def test_a_name_that_is_no_folder(name: str, tmp_path: Path) -> None:
 
 def test_something_else_returned(make_prepared: Callable[..., PreparedCase], tmp_path: Path) -> None:
     path = _file(tmp_path, "class A:\n    seed, device = None, 'cpu'\n    def register(self, case):\n        return 1")
-    with pytest.raises(SettingsError, match="mine.py:A: returned a int"):
+    with pytest.raises(SettingsError, match=r"mine\.py:A: returned a int"):
         make_registrar("mine", Settings(), own=f"{path}:A").register(make_prepared(shape=(12, 13, 14)))
 
 
