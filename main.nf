@@ -4,16 +4,19 @@
 
 include { SIMULATE } from './modules/simulate'
 include { CHECK_COHORT } from './modules/check_cohort'
+include { CHECK_METHODS } from './modules/check_methods'
 include { PREPROCESS } from './modules/preprocess'
 include { TRAIN_SEGMENTATION } from './modules/train_segmentation'
 include { PRETRAIN } from './modules/pretrain'
 include { TRAIN_REGISTRATION } from './modules/train_registration'
 include { TRAIN_VOXELMORPH } from './modules/train_voxelmorph'
 include { REGISTER } from './modules/register'
+include { EXTERNAL } from './modules/external'
 include { EVALUATE } from './modules/evaluate'
 include { TABULATE } from './modules/tabulate'
 include { REPORT } from './modules/report'
 include { readSchema ; helpText ; checkedParameters ; refuse ; settingsFor ; quoted } from './modules/parameters'
+include { chosenMethods ; questions } from './modules/methods'
 include { packageDigest ; cohortFingerprint ; listedFiles } from './modules/digests'
 include { writeRecords ; sayDone ; sayFailed } from './modules/messages'
 
@@ -34,10 +37,9 @@ def place(path) {
 }
 
 // The code behind one method; another method's file does not concern it.
-def registrarDigest(method) {
-    def files = [identity: 'identity', affine: 'affine', ants: 'ants', voxelmorph: 'voxelmorph', wssamnet: 'wssamnet',
-        refinement: 'refined', wssamnet_refined: 'refined']
-    def others = files.values().toList().unique() - files[method]
+def registrarDigest(method, known) {
+    def files = known.collectEntries { name -> [(name): name in ['refinement', 'wssamnet_refined'] ? 'refined' : name] }
+    def others = (files.values().toList() + 'own').unique() - (files[method] ?: 'own')
     return packageDigest(projectDir, ['cli/register_cases.py'], ['cli/__init__.py'] + others.collect { name -> "registration/${name}.py".toString() })
 }
 
@@ -53,14 +55,16 @@ workflow STUDY {
     take:
     source // tuple: cohort quoted for bash, fingerprint, folders to mount
     values // every parameter in its own type
+    chosen // methods: ours, external, own
     schema
 
     main:
     def settings = ['check', 'preprocess', 'segmentation', 'pretraining', 'registration', 'voxelmorph']
         .collectEntries { step -> [(step): settingsFor(step, values, schema)] }
-    def code = ['check', 'preprocess', 'train_segmentation', 'pretrain', 'train_registration', 'train_voxelmorph', 'evaluate', 'tables', 'report']
+    def code = ['check', 'preprocess', 'train_segmentation', 'pretrain', 'train_registration', 'train_voxelmorph', 'external', 'evaluate', 'tables', 'report']
         .collectEntries { verb -> [(verb): packageDigest(projectDir, ["cli/${verb}.py".toString()], ['cli/__init__.py'])] }
-    def methods = values.methods.tokenize(',').collect { name -> name.trim() }
+    def methods = chosen.ours
+    def known = schema.methods['x-items']
     def split = [values.test_cases ? "--test-cases ${quoted(values.test_cases)}" : null,
         values.folds ? "--folds ${values.folds}" : null,
         values.test_cases || values.folds ? null : "--test-ratio ${values.test_ratio}"].findAll().join(' ')
@@ -69,7 +73,23 @@ workflow STUDY {
     cases = CHECK_COHORT.out.cases.flatten().map { path -> new groovy.json.JsonSlurper().parse(path.toFile()) }
     roles = CHECK_COHORT.out.splits.splitCsv(header: true).map { row -> tuple(row.case, row.fold as int, row.role) }
 
-    to_prepare = cases.toList().flatMap { all -> batches(all, values.cases_per_task) }.map { meta, batch ->
+    // Where there is something to ask about the methods, no case goes on before the answer.
+    case_by_id = cases.toList().map { all -> all.collectEntries { one -> [(one.id): one] } }
+    asked = questions(chosen, schema)
+    if (asked) {
+        judged = roles.filter { row -> row[2] == 'test' }.map { row -> row[0] }.unique().toSortedList().combine(case_by_id)
+            .map { row -> row.dropRight(1).collect { id -> groovy.json.JsonOutput.toJson(row.last()[id]) } }
+        def registrars = (known + 'own').collect { name -> "registration/${name}.py".toString() } + 'registration/refined.py'
+        CHECK_METHODS(channel.of(asked), judged, packageDigest(projectDir, ['cli/check_methods.py'], ['cli/__init__.py'] + registrars - 'registration/own.py'))
+        results = CHECK_METHODS.out.external
+        accepted = cases.combine(results).map { one, _results -> one }
+    }
+    else {
+        results = channel.empty()
+        accepted = cases
+    }
+
+    to_prepare = accepted.toList().flatMap { all -> batches(all, values.cases_per_task) }.map { meta, batch ->
         tuple(meta, batch.collect { one -> groovy.json.JsonOutput.toJson(one) }, filesOf(batch).unique())
     }
     PREPROCESS(to_prepare, settings.preprocess, code.preprocess)
@@ -101,7 +121,7 @@ workflow STUDY {
     // [fold, method, model]; fold 0 stands for all folds at once, where nothing is learned
     models = TRAIN_REGISTRATION.out.model.flatMap { fold, model -> attentive.collect { method -> tuple(fold.fold, method, model) } }
         .mix(TRAIN_VOXELMORPH.out.model.map { fold, model -> tuple(fold.fold, 'voxelmorph', model) })
-        .mix(channel.fromList(methods - attentive - 'voxelmorph').map { method -> tuple(0, method, []) })
+        .mix(channel.fromList(methods - attentive - 'voxelmorph' + chosen.own.keySet()).map { method -> tuple(0, method, []) })
     tests = roles.filter { row -> row[2] == 'test' }
         .flatMap { row -> [0, row[1]].unique().collect { fold -> tuple(row[0], fold) } }
         .unique()
@@ -115,13 +135,26 @@ workflow STUDY {
     }
     REGISTER(to_register.map { meta, folders, model ->
         def preset = meta.method == 'ants' ? "--ants-preset ${values.ants_preset} " : ''
-        tuple(meta, folders, model, preset + settingsFor("register_${meta.method}".toString(), values, schema), registrarDigest(meta.method))
+        def own = chosen.own[meta.method]
+        def options = own ? "--registrar ${quoted("own/${own.where}")}" : preset + settingsFor("register_${meta.method}".toString(), values, schema)
+        tuple(meta, folders, model, own ? own.file : [], options.toString(), registrarDigest(meta.method, known))
     })
 
+    // Other tools' results: the cases that they have
+    to_take = results.splitCsv(header: true)
+        .map { row -> tuple(row.case, row.method, file(row.file)) }
+        .groupTuple(by: [0, 1])
+        .combine(prepared, by: 0)
+        .map { id, method, files, folder -> tuple(method, [id: id, folder: folder, files: files.sort()]) }
+        .groupTuple()
+        .flatMap { method, all -> batches(all, values.cases_per_task).collect { meta, batch ->
+            tuple(meta + [method: method, fold: 0], batch.collect { one -> one.folder }, batch.collectMany { one -> one.files })
+        } }
+    EXTERNAL(to_take.map { meta, folders, files -> tuple(meta, folders, files, quoted(chosen.external[meta.method])) }, code.external)
+
     // Evaluation sees the registrations, the prepared images and the cases' landmarks, not the method.
-    case_by_id = cases.toList().map { all -> all.collectEntries { one -> [(one.id): one] } }
-    to_evaluate = REGISTER.out.registrations
-        .join(to_register.map { row -> row.take(2) })
+    to_evaluate = REGISTER.out.registrations.mix(EXTERNAL.out.registrations)
+        .join(to_register.mix(to_take).map { row -> row.take(2) })
         .combine(case_by_id)
         .map { meta, registrations, folders, all ->
             def batch = meta.ids.collect { id -> all[id] }
@@ -147,6 +180,7 @@ workflow {
     }
     else {
         def values = checkedParameters(params, schema)
+        def chosen = chosenMethods(values, schema)
         if (values.input) {
             def input = file(values.input)
             if (!input.exists()) {
@@ -162,7 +196,7 @@ workflow {
         else {
             refuse('No cohort: give --input COHORT (BraTSReg folders, or a samplesheet CSV), or -profile test or -profile demo for the embedded one', values.outdir)
         }
-        STUDY(source, values, schema)
+        STUDY(source, values, chosen, schema)
         channel.topic('versions').unique().toList().subscribe { versions -> writeRecords(values, versions, wf) }
         workflow.onComplete = { wf.success ? sayDone(values.outdir) : sayFailed(wf) }
     }

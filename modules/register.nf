@@ -5,7 +5,8 @@ process REGISTER {
 
     input:
     // model: empty for the methods that need none.
-    tuple val(meta), path(prepared, stageAs: 'prepared/*'), path(model, stageAs: 'model'), val(options), val(package_digest)
+    // own: the file of a registrar that is not ours.
+    tuple val(meta), path(prepared, stageAs: 'prepared/*'), path(model, stageAs: 'model'), path(own, stageAs: 'own/*'), val(options), val(package_digest)
 
     output:
     tuple val(meta), path("registration/${meta.method}/*", type: 'dir'), emit: registrations

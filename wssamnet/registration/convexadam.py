@@ -1,8 +1,8 @@
 """ConvexAdam (``convexAdam``): coupled convex optimisation over MIND features, then Adam.
 
-From the common pre-alignment, with the package's own defaults. Siebert et al., "ConvexAdam: Self-Configuring Dual-Optimisation-Based 3D
-Multitask Medical Image Registration", IEEE TMI 2024. It has no affine stage. Lengths are in voxels, so the
-search reaches `grid_sp` x `disp_hw` voxels whatever the voxel size.
+From the common pre-alignment, with the package's own defaults. Siebert et al., "ConvexAdam: Self-Configuring
+Dual-Optimisation-Based 3D Multitask Medical Image Registration", IEEE TMI 2024. It has no affine stage. Lengths are in
+voxels, so the search reaches `grid_sp` x `disp_hw` voxels whatever the voxel size.
 """
 
 from __future__ import annotations

@@ -147,7 +147,15 @@ class ExternalMethod:
         return files
 
     def _record(self, files: ExternalFiles) -> dict[str, Any]:
-        given = {"files": [str(path) for path in files.all()], "inverse": "given" if files.push_forward else "computed"}
+        given = {
+            "files": [str(path) for path in files.all()],
+            # the direction that the tool does not give
+            "inverted": [
+                name
+                for name, parts in (("fixed_to_moving", files.pull_back), ("moving_to_fixed", files.push_forward))
+                if not parts
+            ],
+        }
         return {**_read_record(files.record), "versions": {}, "external": given}
 
     def register(self, case: PreparedCase) -> Registration:

@@ -1,8 +1,8 @@
 """FireANTs: greedy diffeomorphic registration with adaptive optimisation in torch, from the common pre-alignment.
 
 The parameters are those of its authors' script for brain MRI (LPBA40), without an affine stage as there on a CPU.
-Source: Jena, Chaudhari, Gee, "FireANTs: Adaptive Riemannian Optimization for Multi-Scale Diffeomorphic Registration", 2024. Its
-licence is its own; the package is looked for, never shipped.
+Source: Jena, Chaudhari, Gee, "FireANTs: Adaptive Riemannian Optimization for Multi-Scale Diffeomorphic Registration",
+2024. Its licence is its own; the package is looked for, never shipped.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from contextlib import redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from wssamnet.fields import DisplacementField
+from wssamnet.geometry import Grid
 from wssamnet.images import read_displacement
 from wssamnet.preprocessing.prepared import PreparedCase
 from wssamnet.registration.itk_images import to_simpleitk
@@ -34,6 +36,7 @@ PARAMETERS = {
     "optimizer": "adam",
     "optimizer_lr": 0.5,
 }
+SMALLEST = 32  # voxels along an axis; it cannot register less
 
 
 class FireantsRegistrar:
@@ -57,8 +60,11 @@ class FireantsRegistrar:
         """Register the first modalities of the prepared case."""
         threads = thread_count()
         torch.set_num_threads(threads)
+        grid = case.grid
+        more = [(0, max(SMALLEST - size, 0)) for size in grid.shape]
+        padded = Grid((grid.shape[0] + more[0][1], grid.shape[1] + more[1][1], grid.shape[2] + more[2][1]), grid.affine)
         images = [
-            self._batch([self._image(to_simpleitk(case.array(side)[0], case.grid), device=self.device)])
+            self._batch([self._image(to_simpleitk(np.pad(case.array(side)[0], more), padded), device=self.device)])
             for side in ("fixed", "moving")
         ]
         greedy = self._greedy(fixed_images=images[0], moving_images=images[1], progress_bar=False, **PARAMETERS)
@@ -66,7 +72,8 @@ class FireantsRegistrar:
         with tempfile.TemporaryDirectory(prefix="fireants_") as folder:
             path = Path(folder) / "warp.nii.gz"
             greedy.save_as_ants_transforms([str(path)])
-            field = DisplacementField(read_displacement(path)[0], case.grid)
+            i, j, k = grid.shape
+            field = DisplacementField(np.ascontiguousarray(read_displacement(path)[0][:i, :j, :k]), grid)
         record = {
             "preset": "LPBA40",
             "fireants": {**PARAMETERS, "version": version("fireants")},

@@ -54,7 +54,7 @@ def test_it_leaves_the_files_of_every_method(make_prepared: Callable[..., Prepar
         (
             "class A:\n    seed = None",
             "A",
-            "A has no register, device (a method register(case), and seed and device beside",
+            "A has no register, device (a method register(case), and seed",
         ),
         (GOOD.replace("class Still:", "class Still:\n    def __init__(self, path): ..."), "Still", "without path"),
         ("class A(:", "A", "line 1: "),
