@@ -109,7 +109,8 @@ def test_what_cannot_be_used_is_told_before_any_work(pipeline: Pipeline, words: 
     shutil.rmtree(results / "shift")
     answer = pipeline.run(*words, "--outdir", "other", "--methods", "identity,own")
     assert "--methods: 'identity,own' is not allowed (a list of identity, affine, ants, " in answer.output
-    answer = pipeline.run(*words, "--outdir", "other", "--registrar", "ants=my/centres.py:Centres")
+    more = ("--outdir", "other", "--methods", "identity", "--registrar", "ants=my/centres.py:Centres")
+    answer = pipeline.run(*words, *more)
     for line in (
         "'ants' is a method of this tool: another name in --external or --registrar",
         f"--external: shift={results}/shift is not a folder",
