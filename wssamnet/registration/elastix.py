@@ -20,6 +20,7 @@ from wssamnet.registration.voxels import registration_from_field
 STAGES = ("affine", "bspline")
 RESOLUTIONS = 4
 ITERATIONS = 256
+CONTROL_POINTS_MM = 10.0
 
 
 class ElastixRegistrar:
@@ -48,6 +49,8 @@ class ElastixRegistrar:
             chosen["RandomSeed"] = [str(self.seed)]
             chosen["WriteResultImage"] = ["false"]
             chosen["MaximumNumberOfIterations"] = [str(ITERATIONS)]
+            if stage == "bspline":
+                chosen["FinalGridSpacingInPhysicalUnits"] = [str(CONTROL_POINTS_MM)]
             parameters.AddParameterMap(chosen)
         return parameters
 
@@ -70,6 +73,7 @@ class ElastixRegistrar:
                 "stages": STAGES,
                 "resolutions": RESOLUTIONS,
                 "iterations": ITERATIONS,
+                "control_points_mm": CONTROL_POINTS_MM,
                 "version": version("itk-elastix"),
             },
             "modality": case.record["modalities"][0],

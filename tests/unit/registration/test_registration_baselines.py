@@ -27,7 +27,7 @@ MARKS = 30
 # schedules for images of 40 voxels
 QUICK: dict[str, dict[str, Any]] = {
     "greedy": {},
-    "elastix": {"RESOLUTIONS": 3, "ITERATIONS": 60},
+    "elastix": {"RESOLUTIONS": 2, "ITERATIONS": 40, "CONTROL_POINTS_MM": 40.0},
     "convexadam": {
         "PARAMETERS": {"mind_r": 1, "mind_d": 2, "grid_sp": 4, "disp_hw": 2, "selected_niter": 40, "grid_sp_adam": 2}
     },
