@@ -4,14 +4,17 @@
 
 include { SIMULATE } from './modules/simulate'
 include { CHECK_COHORT } from './modules/check_cohort'
+include { CHECK_METHODS } from './modules/check_methods'
 include { PREPROCESS } from './modules/preprocess'
 include { LEARN } from './modules/learn'
 include { REGISTER ; REGISTER as REGISTER_ALONE } from './modules/register'
+include { EXTERNAL } from './modules/external'
 include { EVALUATE } from './modules/evaluate'
 include { TABULATE } from './modules/tabulate'
 include { REPORT } from './modules/report'
 include { readSchema ; helpText ; checkedParameters ; refuse ; settingsFor ; quoted } from './modules/parameters'
-include { plannedRuns ; comparedRuns ; isLearned ; listed } from './modules/variants'
+include { chosenMethods ; questions } from './modules/methods'
+include { plannedRuns ; comparedRuns ; isLearned } from './modules/variants'
 include { packageDigest ; cohortFingerprint ; listedFiles } from './modules/digests'
 include { forgetFailures ; failedTasks ; plannedRegistrations } from './modules/failures'
 include { writeRecords ; sayDone ; sayFailed } from './modules/messages'
@@ -33,10 +36,9 @@ def place(path) {
 }
 
 // The code behind one method; another method's file does not concern it.
-def registrarDigest(method) {
-    def files = [identity: 'identity', affine: 'affine', ants: 'ants', voxelmorph: 'voxelmorph', wssamnet: 'wssamnet',
-        refinement: 'refined', wssamnet_refined: 'refined']
-    def others = files.values().toList().unique() - files[method]
+def registrarDigest(method, known) {
+    def files = known.collectEntries { name -> [(name): name in ['refinement', 'wssamnet_refined'] ? 'refined' : name] }
+    def others = (files.values().toList() + 'own').unique() - (files[method] ?: 'own')
     return packageDigest(projectDir, ['cli/register_cases.py'], ['cli/__init__.py'] + others.collect { name -> "registration/${name}.py".toString() })
 }
 
@@ -52,13 +54,15 @@ workflow STUDY {
     take:
     source // tuple: cohort quoted for bash, fingerprint, folders to mount
     values // every parameter in its own type
+    chosen // methods: ours, external, own
     schema
 
     main:
-    def code = ['check', 'preprocess', 'train_segmentation', 'pretrain', 'train_registration', 'train_voxelmorph', 'evaluate', 'tables', 'report']
+    def code = ['check', 'preprocess', 'train_segmentation', 'pretrain', 'train_registration', 'train_voxelmorph', 'external', 'evaluate', 'tables', 'report']
         .collectEntries { verb -> [(verb): packageDigest(projectDir, ["cli/${verb}.py".toString()], ['cli/__init__.py'])] }
-    def runs = plannedRuns(values, schema)
-    def compared = comparedRuns(runs, values)
+    def runs = plannedRuns(values, chosen, schema)
+    def compared = comparedRuns(runs, values, chosen)
+    def known = schema.methods['x-items']
     def split = [values.test_cases ? "--test-cases ${quoted(values.test_cases)}" : null,
         values.folds ? "--folds ${values.folds}" : null,
         values.test_cases || values.folds ? null : "--test-ratio ${values.test_ratio}"].findAll().join(' ')
@@ -67,8 +71,24 @@ workflow STUDY {
     cases = CHECK_COHORT.out.cases.flatten().map { path -> new groovy.json.JsonSlurper().parse(path.toFile()) }
     roles = CHECK_COHORT.out.splits.splitCsv(header: true).map { row -> tuple(row.case, row.fold as int, row.role) }
 
+    // Where there is something to ask about the methods, no case goes on before the answer.
+    case_by_id = cases.toList().map { all -> all.collectEntries { one -> [(one.id): one] } }
+    asked = questions(chosen, schema)
+    if (asked) {
+        judged = roles.filter { row -> row[2] == 'test' }.map { row -> row[0] }.unique().toSortedList().combine(case_by_id)
+            .map { row -> row.dropRight(1).collect { id -> groovy.json.JsonOutput.toJson(row.last()[id]) } }
+        def registrars = (known + 'own').collect { name -> "registration/${name}.py".toString() } + 'registration/refined.py'
+        CHECK_METHODS(channel.of(asked), judged, packageDigest(projectDir, ['cli/check_methods.py'], ['cli/__init__.py'] + registrars - 'registration/own.py'))
+        results = CHECK_METHODS.out.external
+        accepted = cases.combine(results).map { one, _results -> one }
+    }
+    else {
+        results = channel.empty()
+        accepted = cases
+    }
+
     // Cases are prepared once for all runs whose settings of the preparation are the same.
-    to_prepare = cases.toList().flatMap { all -> batches(all, values.cases_per_task) }
+    to_prepare = accepted.toList().flatMap { all -> batches(all, values.cases_per_task) }
         .combine(channel.fromList(runs.collect { run -> run.setup.words.preprocess }.unique()))
         .map { meta, batch, options -> tuple(meta, batch.collect { one -> groovy.json.JsonOutput.toJson(one) }, filesOf(batch).unique(), options) }
     PREPROCESS(to_prepare, code.preprocess)
@@ -100,24 +120,37 @@ workflow STUDY {
     registering = to_register.map { meta, folders, model ->
         def preset = meta.registrar == 'ants' ? "--ants-preset ${values.ants_preset} " : ''
         def name = meta.method == meta.registrar ? '' : "--name ${meta.method} "
-        tuple(meta, folders, model, preset + name + settingsFor("register_${meta.registrar}".toString(), values, schema), registrarDigest(meta.registrar))
+        def own = chosen.own[meta.registrar]
+        def options = own ? "--registrar ${quoted("own/${own.where}")}" : preset + name + settingsFor("register_${meta.registrar}".toString(), values, schema)
+        tuple(meta, folders, model, own ? own.file : [], options.toString(), registrarDigest(meta.registrar, known))
     }
     REGISTER(registering)
     // What a batch has left out, or has lost with its task, each by itself: the others are kept, and the fault has one name.
     alone = registering.join(REGISTER.out.registrations, remainder: true)
         .filter { row -> row[0].ids.size() > 1 }
-        .flatMap { meta, folders, model, options, digest, registrations ->
+        .flatMap { meta, folders, model, own, options, digest, registrations ->
             def done = (registrations ?: []).collect { folder -> folder.name }
             folders.findAll { folder -> !(folder.name in done) }
-                .collect { folder -> tuple(meta + [id: folder.name, ids: [folder.name]], [folder], model, options, digest) }
+                .collect { folder -> tuple(meta + [id: folder.name, ids: [folder.name]], [folder], model, own, options, digest) }
         }
     REGISTER_ALONE(alone)
 
+    // Other tools' results: the cases that they have
+    to_take = results.splitCsv(header: true)
+        .map { row -> tuple(row.case, row.method, file(row.file)) }
+        .groupTuple(by: [0, 1])
+        .combine(prepared.filter { _id, options, _folder -> options == runs[0].setup.words.preprocess }, by: 0)
+        .map { id, method, files, _options, folder -> tuple(method, [id: id, folder: folder, files: files.sort()]) }
+        .groupTuple()
+        .flatMap { method, all -> batches(all, values.cases_per_task).collect { meta, batch ->
+            tuple(meta + [method: method, fold: 0], batch.collect { one -> one.folder }, batch.collectMany { one -> one.files })
+        } }
+    EXTERNAL(to_take.map { meta, folders, files -> tuple(meta, folders, files, quoted(chosen.external[meta.method])) }, code.external)
+
     // Evaluation sees the registrations, the prepared images and the cases' landmarks, not the method.
-    case_by_id = cases.toList().map { all -> all.collectEntries { one -> [(one.id): one] } }
-    to_evaluate = REGISTER.out.registrations.mix(REGISTER_ALONE.out.registrations)
+    to_evaluate = REGISTER.out.registrations.mix(REGISTER_ALONE.out.registrations, EXTERNAL.out.registrations)
         .filter { _meta, registrations -> registrations }
-        .join(registering.mix(alone).map { row -> row.take(2) })
+        .join(registering.mix(alone, to_take).map { row -> row.take(2) })
         .combine(case_by_id)
         .map { meta, registrations, folders, all ->
             def batch = meta.ids.collect { id -> all[id] }
@@ -129,10 +162,10 @@ workflow STUDY {
     evaluations = EVALUATE.out.evaluations.flatten().toSortedList { a, b -> place(a) <=> place(b) }
     tested = roles.filter { row -> row[2] == 'test' }.map { row -> row.take(2) }.unique().toList()
     planned = evaluations.map { _all -> 'evaluated' }.combine(tested.map { all -> [all] })
-        .map { _evaluated, all -> plannedRegistrations(listed(values.methods), all, failedTasks(values.outdir)) }
+        .map { _evaluated, all -> plannedRegistrations(chosen.names, all, failedTasks(values.outdir)) }
     TABULATE(evaluations, planned, compared, "--error ${values.error}".toString(), code.tables)
     // The report shows the methods; of their variants, the table.
-    shown = evaluations.map { all -> all.findAll { path -> path.parent.name in listed(values.methods) } }
+    shown = evaluations.map { all -> all.findAll { path -> path.parent.name in chosen.names } }
     trained = LEARN.out.folders.filter { meta, _model -> !meta.setup }
         .map { _meta, model -> model }
         .toSortedList { a, b -> place(a) <=> place(b) }
@@ -148,6 +181,7 @@ workflow {
     }
     else {
         def values = checkedParameters(params, schema)
+        def chosen = chosenMethods(values, schema)
         if (values.input) {
             def input = file(values.input)
             if (!input.exists()) {
@@ -164,7 +198,7 @@ workflow {
             refuse('No cohort: give --input COHORT (BraTSReg folders, or a samplesheet CSV), or -profile test or -profile demo for the embedded one', values.outdir)
         }
         forgetFailures(values.outdir)
-        STUDY(source, values, schema)
+        STUDY(source, values, chosen, schema)
         channel.topic('versions').unique().toList().subscribe { versions -> writeRecords(values, versions, wf) }
         workflow.onComplete = { wf.success ? sayDone(wf, values.outdir) : sayFailed(wf, values.outdir) }
     }

@@ -99,6 +99,12 @@ def coerced(name, value, Map entry) {
     return [text, null]
 }
 
+// The names in NAME=VALUE,NAME=VALUE, or in a list of such.
+def namesIn(value) {
+    def text = value instanceof Collection ? value.join(',') : (value ?: '').toString()
+    return text.tokenize(',').collect { word -> word.tokenize('=')[0].trim() }
+}
+
 // Stops before any work. Nextflow has begun its trace by then: an output folder with nothing else goes again.
 def refuse(String message, outdir) {
     def out = new File(outdir.toString())
@@ -118,7 +124,8 @@ def checkedParameters(Map given, Map schema) {
         if (value == null || value == '') {
             return [(name): null]
         }
-        def (right, problem) = coerced(name, value, entry)
+        def named = (entry['x-named-by'] ?: []).collectMany { other -> namesIn(given[other]) }
+        def (right, problem) = coerced(name, value, named ? entry + ['x-items': entry['x-items'] + named] : entry)
         if (problem) {
             problems << problem
         }

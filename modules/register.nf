@@ -4,8 +4,9 @@ process REGISTER {
     label 'image'
 
     input:
-    // model: empty for the methods that need none. Of several cases those that fail are left out; alone a case must not fail.
-    tuple val(meta), path(prepared, stageAs: 'prepared/*'), path(model, stageAs: 'model'), val(options), val(package_digest)
+    // model: empty for the methods that need none. own: the file of a registrar that is not ours.
+    // Of several cases those that fail are left out; alone a case must not fail.
+    tuple val(meta), path(prepared, stageAs: 'prepared/*'), path(model, stageAs: 'model'), path(own, stageAs: 'own/*'), val(options), val(package_digest)
 
     output:
     tuple val(meta), path("registration/${meta.method}/*", type: 'dir', arity: '0..*'), emit: registrations

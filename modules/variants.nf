@@ -10,8 +10,12 @@ def listed(text) {
     return (text ?: '').tokenize(',').collect { item -> item.trim() }.unique()
 }
 
+def isAttentive(registrar) {
+    return registrar in ['wssamnet', 'wssamnet_refined']
+}
+
 def isLearned(registrar) {
-    return registrar == 'voxelmorph' || registrar.startsWith('wssamnet')
+    return registrar == 'voxelmorph' || isAttentive(registrar)
 }
 
 // The value that holds: what the user set, the preset's, the default.
@@ -54,8 +58,8 @@ def runOf(registrar, Map setup) {
 
 // Every run once: [method, registrar, setup, source], where source says for each stage of WSSAMNet which setup trains it:
 // the first that needs the very same, the study's own before its variants.
-def plannedRuns(Map values, Map schema) {
-    def methods = listed(values.methods)
+def plannedRuns(Map values, Map chosen, Map schema) {
+    def methods = chosen.ours
     def factors = schema.ablations['x-items'].findAll { name -> name in listed(values.ablations) || 'all' in listed(values.ablations) } - 'all'
     if (factors && !('wssamnet' in methods)) {
         refuse("--ablations: variants are compared with wssamnet, which is not among --methods (${values.methods})", values.outdir)
@@ -73,12 +77,12 @@ def plannedRuns(Map values, Map schema) {
     def refined = 'refinement' in factors
         ? (own.take(1) + unaligned).collect { setup -> runOf('refinement', setup) } + own.collect { setup -> runOf('wssamnet_refined', setup) }
         : []
-    def main = methods.collect { name -> runOf(name, own[0]) }
+    def main = (methods + chosen.own.keySet()).collect { name -> runOf(name, own[0]) }
     def repeated = methods.findAll { name -> isLearned(name) }.collectMany { name -> own.drop(1).collect { setup -> runOf(name, setup) } }
     def runs = (main + repeated + variants + refined).unique { run -> run.method }
 
     def stages = ['preprocess', 'segmentation', 'pretraining', 'registration']
-    def trained = runs.findAll { run -> run.registrar.startsWith('wssamnet') }.collect { run -> run.setup }
+    def trained = runs.findAll { run -> isAttentive(run.registrar) }.collect { run -> run.setup }
     return runs.collect { run ->
         run + [source: stages.withIndex().collectEntries { stage, place ->
             def same = trained.find { other -> stages.take(place + 1).every { step -> other.words[step] == run.setup.words[step] } }
@@ -88,7 +92,7 @@ def plannedRuns(Map values, Map schema) {
 }
 
 // The runs that the table of variants compares, as CSV, the one that the others are compared with first.
-def comparedRuns(List runs, Map values) {
+def comparedRuns(List runs, Map values, Map chosen) {
     if (!values.ablations && !values.seeds) {
         return ''
     }
@@ -98,7 +102,7 @@ def comparedRuns(List runs, Map values) {
         .collect { run ->
             def variant = [run.registrar, run.setup.variant].findAll().join('.')
             def changes = run.setup.changes.collect { name, value -> "${name}=${value}" }.join(' ')
-            [run.method, variant, changes, isLearned(run.registrar) ? run.setup.seed : '', run.method in listed(values.methods)].join(',')
+            [run.method, variant, changes, isLearned(run.registrar) ? run.setup.seed : '', run.method in chosen.ours].join(',')
         }
     return (['method,variant,changes,seed,main'] + rows).join('\n')
 }

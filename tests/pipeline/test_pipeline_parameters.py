@@ -22,7 +22,7 @@ def test_help_lists_every_parameter_by_group_and_leaves_nothing(pipeline: Pipeli
 
 def test_all_unknown_and_bad_parameters_are_told_at_once(pipeline: Pipeline) -> None:
     words = ("--lnc_window", 7, "--cases-per-task", 2, "--attention", "multipy", "--levels", 9, "--test_ratio", "1.5")
-    more = ("--methods", "ants,elastix", "--seed", "x", "--ants_preset", "--velocity", "maybe")
+    more = ("--methods", "ants,demons", "--seed", "x", "--ants_preset", "--velocity", "maybe")
     answer = pipeline.run("-profile", "test", *words, *more, "--outdir", "out")
     assert answer.status != 0
     for line in (
@@ -31,7 +31,7 @@ def test_all_unknown_and_bad_parameters_are_told_at_once(pipeline: Pipeline) -> 
         "--attention: 'multipy' is not allowed (one of multiply, residual, none; ",
         "--levels: '9' is not allowed (a whole number, at least 2, at most 6; ",
         "--test_ratio: '1.5' is not allowed (a number, above 0, below 1; ",
-        "--methods: 'ants,elastix' is not allowed (a list of identity, affine, ants, ",
+        "--methods: 'ants,demons' is not allowed (a list of identity, affine, ants, ",
         "--seed: 'x' is not allowed (a whole number, at least 0; ",
         "--ants_preset: a value is missing",
         "--velocity: 'maybe' is not allowed (true or false; ",

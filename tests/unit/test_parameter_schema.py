@@ -129,3 +129,17 @@ def test_choices_agree_with_the_code(name: str) -> None:
     offered = set(entry.get("enum") or entry["x-items"])
     assert offered <= known
     assert name == "error" or offered == known
+
+
+def test_the_methods_are_named_alike_everywhere() -> None:
+    from wssamnet.evaluation.results import ORDER
+    from wssamnet.registration.methods import METHODS, OPTIONAL
+
+    entry = OF_THE_PIPELINE["methods"]
+    assert tuple(entry["x-items"]) == METHODS == ORDER
+    assert entry["x-optional"] == list(OPTIONAL)
+    assert set(entry["x-named-by"]) <= set(OF_THE_PIPELINE)
+    # main.nf leaves the other methods' files out of a method's digest by these names
+    refined = {"refinement", "wssamnet_refined"}
+    files = {"refined" if name in refined else name for name in METHODS} | {"own"}
+    assert [name for name in files if not (ROOT / "wssamnet" / "registration" / f"{name}.py").is_file()] == []

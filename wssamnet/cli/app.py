@@ -15,8 +15,10 @@ from wssamnet import __version__
 from wssamnet.cli.apply import apply
 from wssamnet.cli.challenge import apply_deformation, generate_output
 from wssamnet.cli.check import check
+from wssamnet.cli.check_methods import check_methods
 from wssamnet.cli.compile import compile_kernels
 from wssamnet.cli.evaluate import evaluate
+from wssamnet.cli.external import external
 from wssamnet.cli.preprocess import preprocess
 from wssamnet.cli.pretrain import pretrain
 from wssamnet.cli.register import register
@@ -81,12 +83,14 @@ def options(
 for verb in (
     simulate,
     check,
+    check_methods,
     preprocess,
     train_segmentation,
     pretrain,
     train_registration,
     train_voxelmorph,
     register_cases,
+    external,
     evaluate,
     tables,
     report,

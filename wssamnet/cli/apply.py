@@ -51,8 +51,8 @@ def apply(
 
     Which transform? Points travel along it: to carry moving points to the fixed scan, moving_to_fixed.nii.gz. An
     image needs the one that takes points of the reference to points of the image: to bring the moving image onto the
-    fixed grid, fixed_to_moving.nii.gz. Displacement fields (NIfTI), ITK .tfm and .txt, ANTs .mat, or a 4x4 matrix in
-    .txt; all in LPS mm.
+    fixed grid, fixed_to_moving.nii.gz. Displacement fields (NIfTI), ITK .tfm, .txt and .h5, ANTs .mat, or a 4x4
+    matrix in .txt; all in LPS mm.
     """
     if (image is None) == (points is None):
         raise WssamnetError("one of the two is needed", "--image, --points", "--image with --reference, or --points")

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 def register_cases(
     method: Annotated[
-        str, typer.Argument(help="identity, affine, ants, voxelmorph, wssamnet, refinement or wssamnet_refined.")
+        str,
+        typer.Argument(
+            help="identity, affine, ants, voxelmorph, wssamnet, refinement, wssamnet_refined; greedy, elastix, "
+            "convexadam, fireants where their packages are installed; or a name of your own, with --registrar."
+        ),
     ],
     prepared: Prepared,
     out: Out,
@@ -34,6 +38,9 @@ def register_cases(
     name: Annotated[
         str | None, typer.Option(help="Name of the results, where several models of one method are compared.")
     ] = None,
+    registrar: Annotated[
+        str | None, typer.Option(metavar="FILE:CLASS", help="A registrar of your own; see docs/methods.md.")
+    ] = None,
     assignments: Set = None,
 ) -> None:
     """Register prepared cases with one method; every method leaves the same files in OUT/METHOD/CASE."""
@@ -46,12 +53,12 @@ def register_cases(
     def tell(case: PreparedCase, fault: Exception) -> None:
         print(f"wssamnet: {method} failed on {case.id}, which is left out: {fault}", file=sys.stderr, flush=True)
 
-    registrar = make_registrar(method, settings_from(assignments), model=model, ants_preset=ants_preset)
-    registrar.name = name or registrar.name
+    made = make_registrar(method, settings_from(assignments), model=model, ants_preset=ants_preset, own=registrar)
+    made.name = name or made.name
     start_up = time.perf_counter() - begin
-    with progress(f"registered by {registrar.name}:", len(prepared)) as say:
+    with progress(f"registered by {made.name}:", len(prepared)) as say:
         batch.register_cases(
-            registrar,
+            made,
             prepared,
             out,
             lambda _number, _count, folder: say(folder.name),

@@ -155,16 +155,19 @@ def evaluate_case(registration: Path, prepared: Path, case: Case, out: Path) -> 
     mask = brain.data > 0
 
     planes, regular = None, None
+    # another tool's landmarks without a transform: errors are all that there is to judge
+    alone = bool(run.get("landmarks_alone"))
     try:
-        warped_path, field_path = registration / "warped.nii.gz", registration / "fixed_to_moving.nii.gz"
-        displacement, grid = read_displacement(field_path)
-        if not grid.matches(fixed.grid):
-            raise GeometryError("does not lie on the fixed scan's grid", field_path, "native fixed grid")
-        field = DisplacementField(displacement, fixed.grid)
-        determinant = determinant_around(field, mask)
-        regular = regularity(determinant, mask)
-        warped = _on(fixed.grid, read_image(warped_path), warped_path)
-        planes = cut_planes(fixed, moving, warped, Volume(mask, fixed.grid), field, determinant, marks)
+        if not alone:
+            warped_path, field_path = registration / "warped.nii.gz", registration / "fixed_to_moving.nii.gz"
+            displacement, grid = read_displacement(field_path)
+            if not grid.matches(fixed.grid):
+                raise GeometryError("does not lie on the fixed scan's grid", field_path, "native fixed grid")
+            field = DisplacementField(displacement, fixed.grid)
+            determinant = determinant_around(field, mask)
+            regular = regularity(determinant, mask)
+            warped = _on(fixed.grid, read_image(warped_path), warped_path)
+            planes = cut_planes(fixed, moving, warped, Volume(mask, fixed.grid), field, determinant, marks)
     except (ImageError, GeometryError) as error:
         problems.append(f"{Path(error.where).name}: {error.what}" if error.where else error.what)
 

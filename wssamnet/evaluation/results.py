@@ -15,7 +15,10 @@ from wssamnet.evaluation.errors import ErrorKind
 from wssamnet.evaluation.planned import Planned
 
 # columns in this order, then other methods by name
-ORDER = ("identity", "affine", "ants", "voxelmorph", "wssamnet", "refinement", "wssamnet_refined")
+ORDER = (
+    *("identity", "affine", "ants", "greedy", "elastix", "convexadam", "fireants"),
+    *("voxelmorph", "wssamnet", "refinement", "wssamnet_refined"),
+)
 ERROR_FIGURES = ("initial_median", "initial_mean", "median", "mean", "max", "robustness")
 SHOWN_CASES = 6  # of a method that fails alike on many
 FIGURES = (*ERROR_FIGURES, "folding", "sd_log_jacobian", "seconds")
@@ -177,7 +180,8 @@ def per_case(results: Sequence[Result], error: ErrorKind, planned: Planned = NON
             if own is not None:
                 figures = own.figures(error)
                 judged = own.metrics.get("landmarks") is not None
-                complete = figures["folding"] is not None and (figures["median"] is not None or not judged)
+                regular = figures["folding"] is not None or bool(own.run.get("landmarks_alone"))
+                complete = regular and (figures["median"] is not None or not judged)
                 row |= figures | initial.get(case, {})
                 row |= {
                     "status": "ok" if complete else "incomplete",

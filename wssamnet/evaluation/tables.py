@@ -187,10 +187,14 @@ def _notes(frame: pd.DataFrame, results: Sequence[Result], methods: Sequence[str
         notes.append(
             f"Landmarks without any error before registration, which can never count as improved: {int(zero)}."
         )
-    machines = {method: _machine(results, method) for method in methods}
+    timed = [method for method in methods if frame.loc[frame["method"] == method, "seconds"].notna().any()]
+    machines = {method: _machine(results, method) for method in timed}
     alike = len(set(machines.values())) == 1
-    where = f"all on {machines[methods[0]]}" if alike else "; ".join(f"{m} on {machines[m]}" for m in methods)
+    where = f"all on {machines[timed[0]]}" if alike else "; ".join(f"{m} on {machines[m]}" for m in timed)
     notes.append(f"Time: registration alone, without start-up, reading and writing; {where}.")
+    untimed = [method for method in methods if method not in timed]
+    if untimed:
+        notes.append(f"Without a time of their own: {', '.join(untimed)}.")
     start = frame.groupby("case")["prealign_seconds"].max().dropna()
     if len(start):
         notes.append(

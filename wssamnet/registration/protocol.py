@@ -47,12 +47,14 @@ class Registration:
     Args:
         pull_back: fixed points to moving points, LPS mm.
         push_forward: moving points to fixed points, LPS mm; its inverse.
+        landmarks: the case's moving landmarks in fixed space, where the method itself gives them; else mapped.
         record: whatever else belongs into ``run.json`` (preset, metric, points not converged).
     """
 
     pull_back: Transform
     push_forward: Transform
     record: dict[str, Any] = field(default_factory=dict)
+    landmarks: Landmarks | None = None
 
 
 class Registrar(Protocol):
@@ -74,7 +76,7 @@ class Registrar(Protocol):
 
 
 @contextmanager
-def _folder_atomically(target: Path) -> Iterator[Path]:
+def folder_atomically(target: Path) -> Iterator[Path]:
     """Yield a temporary folder that takes the place of `target` when the block succeeds."""
     root = target.parent.parent
     root.mkdir(parents=True, exist_ok=True)
@@ -174,7 +176,7 @@ def write(
     case, landmarks = loaded.case, loaded.landmarks
     out = Path(out)
     with (
-        _folder_atomically(out / registrar.name / case.id) as folder,
+        folder_atomically(out / registrar.name / case.id) as folder,
         ThreadPoolExecutor(1, thread_name_prefix="wssamnet-write") as beside,  # compresses while the next is computed
     ):
         forward = _finite(result.pull_back, loaded.fixed_grid, registrar, case)
@@ -191,7 +193,10 @@ def write(
             file.result()
         round_trip = None
         if landmarks is not None:
-            mapped = result.push_forward(landmarks.points)
+            if result.landmarks is not None:
+                mapped = result.landmarks.select(landmarks.ids).points
+            else:
+                mapped = result.push_forward(landmarks.points)
             write_landmarks(folder / "landmarks.csv", Landmarks(landmarks.ids, mapped))
             round_trip = _round_trip(result, landmarks.points, mapped)
         parts = {

@@ -1,4 +1,4 @@
-"""A displacement in voxels of the working grid becomes a registration in LPS mm."""
+"""A displacement on the working grid becomes a registration in LPS mm."""
 
 from __future__ import annotations
 
@@ -14,13 +14,25 @@ from wssamnet.preprocessing.prepared import PreparedCase
 from wssamnet.registration.protocol import Registration
 
 
-def registration_from_voxels(
-    case: PreparedCase, displacement: NDArray[np.float32], record: dict[str, Any]
-) -> Registration:
-    """Turn a network's output into both directions in LPS mm, around the case's pre-alignment.
+def registration_from_field(case: PreparedCase, field: DisplacementField, record: dict[str, Any]) -> Registration:
+    """Put both directions together around the case's pre-alignment.
 
     The push-forward solves for the inverse of the field at every point that is asked for, so
     landmarks are as exact as the field, and so is the exported file.
+
+    Args:
+        case: the case that it belongs to.
+        field: pull-back on ``case.grid``, LPS mm, fixed scan to pre-aligned moving scan.
+        record: for ``run.json``.
+    """
+    start = case.prealignment
+    return Registration(Chain((field, start)), Chain((start.inverse(), InverseField(field))), record)
+
+
+def registration_from_voxels(
+    case: PreparedCase, displacement: NDArray[np.float32], record: dict[str, Any]
+) -> Registration:
+    """Turn a displacement in voxels into both directions in LPS mm; see `registration_from_field`.
 
     Args:
         case: the case that it belongs to.
@@ -34,5 +46,4 @@ def registration_from_voxels(
         raise ModelError("the network gave a displacement that is not finite", case.id, "a model that was trained")
     grid = case.grid
     field = DisplacementField(grid.vectors(displacement, Frame.IJK, Frame.LPS).astype(np.float32), grid)
-    start = case.prealignment
-    return Registration(Chain((field, start)), Chain((start.inverse(), InverseField(field))), record)
+    return registration_from_field(case, field, record)

@@ -60,7 +60,12 @@ _LINEAR: dict[str, tuple[int, int, Callable[[Array, Array], Array]]] = {
 }
 
 
-def _matrix(name: str, values: Array, fixed: Array, path: Path) -> Array:
+def linear_matrix(name: str, values: Array, fixed: Array, path: Path) -> Array:
+    """The (4, 4) LPS matrix of one of ITK's linear transforms by its type name.
+
+    Raises:
+        GeometryError: it is not linear, not 3-D, or has another number of parameters.
+    """
     kind, *sizes = name.split("_")
     if kind == "IdentityTransform":
         return np.eye(4)
@@ -101,7 +106,7 @@ def parse_itk_text(text: str, path: Path) -> list[Array]:
             elif key == "Parameters":
                 values = np.array(rest.split(), dtype=np.float64)
             elif key == "FixedParameters" and not name.startswith(("CompositeTransform", "IdentityTransform")):
-                found.append(_matrix(name, values, np.array(rest.split(), dtype=np.float64), path))
+                found.append(linear_matrix(name, values, np.array(rest.split(), dtype=np.float64), path))
                 values = np.zeros(0)
         except ValueError:
             raise GeometryError(f"'{line[:60]}' is not a list of numbers", path) from None

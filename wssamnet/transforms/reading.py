@@ -1,4 +1,4 @@
-"""Transforms from files: displacement fields (NIfTI) and affine maps (ITK text, ANTs's .mat, a plain matrix).
+"""Transforms from files: displacement fields (NIfTI), affine maps (ITK text, ANTs's .mat, a plain matrix), ITK's HDF5.
 
 All are taken as ITK takes them: points in LPS mm; a displacement field leaves points outside its
 grid unmoved. What a file may hold is read as numbers; nothing in it is executed or unpickled.
@@ -15,9 +15,10 @@ from wssamnet.errors import GeometryError, ImageError
 from wssamnet.fields import AffineMap, Chain, DisplacementField, Transform
 from wssamnet.images import read_displacement
 from wssamnet.transforms.ants_matrix import parse_ants_matrix
+from wssamnet.transforms.itk_hdf5 import parse_itk_hdf5
 from wssamnet.transforms.itk_text import MAGIC, parse_itk_text
 
-KINDS = ".nii or .nii.gz field, ITK .tfm or .txt, ANTs .mat, or a plain 4x4 matrix in .txt, all LPS mm"
+KINDS = ".nii or .nii.gz field, ITK .tfm, .txt or .h5, ANTs .mat, or a plain 4x4 matrix in .txt, all LPS mm"
 _LONGEST = 1 << 20  # bytes of a file that holds a few numbers
 
 
@@ -55,12 +56,18 @@ def _words(path: Path) -> Transform:
     return maps[0] if len(maps) == 1 else Chain(maps)
 
 
+def _hdf5(path: Path) -> Transform:
+    parts = tuple(part if isinstance(part, DisplacementField) else _affine(part, path) for part in parse_itk_hdf5(path))
+    return parts[0] if len(parts) == 1 else Chain(parts)
+
+
 def read_transform(path: str | Path) -> Transform:
     """Read one saved transform.
 
     Args:
         path: a displacement field of this tool, ITK or ANTs (5-D NIfTI, LPS mm); ITK's text of a linear
-            transform (.tfm, .txt); ANTs's ``…GenericAffine.mat``; a .txt file with a 4x4 matrix, LPS mm.
+            transform (.tfm, .txt); ITK's HDF5 of linear transforms, fields and composites of them (.h5);
+            ANTs's ``…GenericAffine.mat``; a .txt file with a 4x4 matrix, LPS mm.
 
     Returns:
         what maps (N, 3) points, LPS mm to LPS mm.
@@ -86,6 +93,8 @@ def read_transform(path: str | Path) -> Transform:
                 "a .txt with a 4x4 matrix in LPS mm",
             )
         return _affine(parse_ants_matrix(content, path), path)
+    if name.endswith((".h5", ".hdf5")):
+        return _hdf5(path)
     if name.endswith((".tfm", ".txt")):
         return _words(path)
     raise GeometryError("is not a transform that can be read", path, KINDS)

@@ -46,8 +46,8 @@ ITK = {
 
 
 @pytest.mark.parametrize("name", ITK)
-@pytest.mark.parametrize("ending", [".tfm", ".txt"])
-def test_itk_text_is_read_as_itk_means_it(name: str, ending: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", [".tfm", ".txt", ".h5"])
+def test_itk_files_are_read_as_itk_means_them(name: str, ending: str, tmp_path: Path) -> None:
     path = tmp_path / f"t{ending}"
     sitk.WriteTransform(ITK[name], str(path))
     theirs = np.array([ITK[name].TransformPoint(p.tolist()) for p in POINTS])

@@ -1,0 +1,28 @@
+include { writeCases } from './cases'
+
+// Optional packages, registrars of one's own, other tools' results: all problems before any work.
+process CHECK_METHODS {
+    label 'light'
+
+    input:
+    // cases: one JSON text a test case. The mounts are only declared, so that containers see the files.
+    tuple val(words), val(fingerprint), path(mounts, stageAs: 'mounted?/*')
+    val cases
+    val package_digest
+
+    output:
+    path 'checked/external.csv', emit: external
+    tuple val(task.process), eval('wssamnet --version'), topic: versions
+
+    script:
+    """
+    ${writeCases(cases)}
+    wssamnet --threads ${task.cpus} check-methods ${words} \$(printf -- '--cases %s ' cases/*.json) --out checked
+    """
+
+    stub:
+    """
+    mkdir checked
+    echo method,case,file > checked/external.csv
+    """
+}

@@ -1,0 +1,97 @@
+"""A registrar that is not part of this package: one class in one Python file."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from wssamnet.errors import SettingsError
+from wssamnet.preprocessing.prepared import PreparedCase
+from wssamnet.registration.protocol import Registration
+
+FORM = "path/to/file.py:Class"
+
+
+def _module(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"wssamnet_own_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise SettingsError("is not a Python file", path, FORM)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise SettingsError(f"line {error.lineno}: {error.msg}", path, "Python that can be read") from None
+    except ModuleNotFoundError as error:
+        raise SettingsError(f"imports {error.name}, which is not installed", path, "install it") from None
+    return module
+
+
+def own_class(where: str) -> Any:
+    """The class that ``file.py:Class`` names; the file is executed.
+
+    Raises:
+        SettingsError: no such file or class, or the class is no registrar.
+    """
+    name, colon, attribute = where.rpartition(":")
+    if not colon or not name.endswith(".py") or not attribute.isidentifier():
+        raise SettingsError(f"'{where}' does not name a class", "--registrar", FORM)
+    path = Path(name)
+    if not path.is_file():
+        raise SettingsError("there is no such file", path, FORM)
+    module = _module(path)
+    found = getattr(module, attribute, None)
+    if not inspect.isclass(found):
+        classes = [
+            key for key, value in vars(module).items() if inspect.isclass(value) and value.__module__ == module.__name__
+        ]
+        raise SettingsError(f"has no class {attribute}", path, f"it has {', '.join(classes) or 'none'}")
+    lacking = [part for part in ("register", "seed", "device") if not hasattr(found, part)]
+    if lacking:
+        raise SettingsError(
+            f"{attribute} has no {', '.join(lacking)}",
+            path,
+            "a method register(case), and seed and device beside it",
+        )
+    parameters = inspect.signature(found).parameters.values()
+    some = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [one.name for one in parameters if one.default is one.empty and one.kind not in some]
+    if needed:
+        raise SettingsError(f"{attribute} cannot be built without {', '.join(needed)}", path, "defaults for them")
+    return found
+
+
+class OwnRegistrar:
+    """Such a class under the name that it has in the table.
+
+    Args:
+        name: folder and column.
+        where: ``file.py:Class``.
+
+    Raises:
+        SettingsError: no such file or class, or the class is no registrar.
+    """
+
+    def __init__(self, name: str, where: str) -> None:
+        self.name = name
+        self._registrar = own_class(where)()
+        self.seed: int | None = self._registrar.seed
+        self.device = str(self._registrar.device)
+        self._where = f"{Path(where.rpartition(':')[0]).name}:{where.rpartition(':')[2]}"
+
+    def register(self, case: PreparedCase) -> Registration:
+        """Register one prepared case.
+
+        Raises:
+            SettingsError: the class returned something else than a `Registration`.
+        """
+        found = self._registrar.register(case)
+        if not isinstance(found, Registration):
+            raise SettingsError(
+                f"returned a {type(found).__name__}", self._where, "wssamnet.registration.protocol.Registration"
+            )
+        return Registration(found.pull_back, found.push_forward, {"registrar": self._where, **found.record})
