@@ -59,7 +59,7 @@ def is_one_of_several() -> bool:
 def together(processes: int) -> None:
     """Run this very command in so many processes and exit as they did; return at once in one of them, or for one.
 
-    Exits with the status of the process that ended first, 128 + the number of the signal that killed one, if any.
+    Exits with their status, or with 128 + the number of the signal that killed one of them.
     """
     if processes == 1 or is_one_of_several():
         return
@@ -82,12 +82,14 @@ def together(processes: int) -> None:
     try:
         elastic_launch(config, sys.executable)("-m", "wssamnet.cli", *sys.argv[1:])
     except ChildFailedError as failed:
-        killed = [failure.exitcode for failure in failed.failures.values() if failure.exitcode < 0]
-        if killed:
-            name = signal.Signals(-killed[0]).name
+        statuses = [failure.exitcode for failure in failed.failures.values()]
+        # those that were ended because another one had ended say nothing
+        own = [status for status in statuses if status != -signal.SIGTERM] or statuses
+        if min(own) < 0:
+            name = signal.Signals(-min(own)).name
             print(f"wssamnet: a process of the training was killed by {name}; the others were ended", file=sys.stderr)
-            sys.exit(128 - killed[0])
-        sys.exit(failed.get_first_failure()[1].exitcode)
+            sys.exit(128 - min(own))
+        sys.exit(max(own))  # 85 is the largest: the state is saved
     except SignalException as ended:
         sys.exit(128 + ended.sigval)
     sys.exit(0)
