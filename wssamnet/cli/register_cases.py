@@ -22,6 +22,9 @@ def register_cases(
     ants_preset: Annotated[
         str, typer.Option(help="How thoroughly ANTs registers: fast, defaults, good or strong.")
     ] = "good",
+    three_devices: Annotated[
+        bool, typer.Option("--three-devices", help="WSSAMNet: one GPU for each of its three U-Nets.")
+    ] = False,
     assignments: Set = None,
 ) -> None:
     """Register prepared cases with one method; every method leaves the same files in OUT/METHOD/CASE."""
@@ -29,7 +32,9 @@ def register_cases(
     from wssamnet.registration import batch
     from wssamnet.registration.methods import make_registrar
 
-    registrar = make_registrar(method, settings_from(assignments), model=model, ants_preset=ants_preset)
+    registrar = make_registrar(
+        method, settings_from(assignments), model=model, ants_preset=ants_preset, three_devices=three_devices
+    )
     start_up = time.perf_counter() - begin
     with progress(f"registered by {method}:", len(prepared)) as say:
         batch.register_cases(

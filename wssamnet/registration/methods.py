@@ -19,7 +19,12 @@ def _needed(model: Path | None, method: str) -> Path:
 
 
 def make_registrar(
-    method: str, settings: Settings, *, model: Path | None = None, ants_preset: str = "good"
+    method: str,
+    settings: Settings,
+    *,
+    model: Path | None = None,
+    ants_preset: str = "good",
+    three_devices: bool = False,
 ) -> Registrar:
     """Build a registrar; only what the method needs is imported and loaded.
 
@@ -28,6 +33,7 @@ def make_registrar(
         settings: the seed and the refinement are taken from it.
         model: folder of the trained model, for voxelmorph, wssamnet and wssamnet_refined.
         ants_preset: a name of `wssamnet.registration.ants.PRESETS`, for ants.
+        three_devices: a GPU for each of WSSAMNet's three U-Nets.
 
     Raises:
         SettingsError: an unknown method or preset, or no model given.
@@ -53,7 +59,7 @@ def make_registrar(
         case "wssamnet":
             from wssamnet.registration.wssamnet import WssamnetRegistrar
 
-            return WssamnetRegistrar(_needed(model, method))
+            return WssamnetRegistrar(_needed(model, method), three_devices=three_devices)
         case "refinement":
             from wssamnet.registration.refined import RefinementRegistrar
 
@@ -61,7 +67,7 @@ def make_registrar(
         case "wssamnet_refined":
             from wssamnet.registration.refined import RefinedWssamnetRegistrar
 
-            return RefinedWssamnetRegistrar(_needed(model, method), settings.refinement)
+            return RefinedWssamnetRegistrar(_needed(model, method), settings.refinement, three_devices=three_devices)
         case _:
             near = difflib.get_close_matches(method, METHODS, n=1)
             remedy = f"did you mean {near[0]}?" if near else f"one of {', '.join(METHODS)}"
