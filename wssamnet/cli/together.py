@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import signal
 import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -57,39 +55,9 @@ def is_one_of_several() -> bool:
 
 
 def together(processes: int) -> None:
-    """Run this very command in so many processes and exit as they did; return at once in one of them, or for one.
-
-    Exits with their status, or with 128 + the number of the signal that killed one of them.
-    """
+    """Run this very command in so many processes and exit as they did; return at once in one of them, or for one."""
     if processes == 1 or is_one_of_several():
         return
-    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+    from wssamnet.training.launching import launch
 
-    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # the processes speak for themselves
-    config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=processes,
-        logs_specs=DefaultLogsSpecs(),
-        run_id="wssamnet",
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        local_addr="localhost",
-        max_restarts=0,
-    )
-    try:
-        elastic_launch(config, sys.executable)("-m", "wssamnet.cli", *sys.argv[1:])
-    except ChildFailedError as failed:
-        statuses = [failure.exitcode for failure in failed.failures.values()]
-        # those that were ended because another one had ended say nothing
-        own = [status for status in statuses if status != -signal.SIGTERM] or statuses
-        if min(own) < 0:
-            name = signal.Signals(-min(own)).name
-            print(f"wssamnet: a process of the training was killed by {name}; the others were ended", file=sys.stderr)
-            sys.exit(128 - min(own))
-        sys.exit(max(own))  # 85 is the largest: the state is saved
-    except SignalException as ended:
-        sys.exit(128 + ended.sigval)
-    sys.exit(0)
+    sys.exit(launch(processes, [sys.executable, "-m", "wssamnet.cli", *sys.argv[1:]]))

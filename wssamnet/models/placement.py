@@ -46,9 +46,11 @@ class Placement:
 
     def place(self, model: WSSAMNet) -> WSSAMNet:
         """Move each U-Net to its device, and what is beside them to the registration's."""
-        model.to(self.registration)
         model.segmentation_fixed.to(self.segmentation_fixed)
         model.segmentation_moving.to(self.segmentation_moving)
+        model.registration.to(self.registration)
+        if model.hints is not None:
+            model.hints.to(self.registration)
         return model
 
     def __str__(self) -> str:

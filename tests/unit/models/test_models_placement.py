@@ -44,7 +44,7 @@ def move(module: nn.Module, device: str) -> None:
 def test_no_step_of_the_network_mixes_devices(attention: str, head: str, known: bool) -> None:
     # Pretended tensors have a device and no content; a step whose tensors lie on two devices fails as on real ones.
     with FakeTensorMode():
-        model = network(small(attention=attention, head=head, correlation_radius=0))
+        model = WSSAMNet(small(attention=attention, head=head, correlation_radius=0), 1)
         for number, part in enumerate(PARTS):
             move(model.get_submodule(part), f"cuda:{number}")
         fixed, moving = (torch.rand(2, 1, 15, 16, 13, device="cuda:2") for _ in range(2))
