@@ -112,6 +112,16 @@ def refuse(String message, outdir) {
     error(message)
 }
 
+// GPUs that would stand idle, or that the pairs of a step cannot be shared out to.
+def deviceProblems(Map values) {
+    def gpus = values.gpus_per_training
+    if (values.placement == 'three_devices') {
+        return gpus in [1, 3] ? [] : ["--gpus_per_training: '${gpus}' is not allowed (three_devices takes three; leave it out)".toString()]
+    }
+    return (values.batch_size ?: 1) >= gpus ? [] :
+        ["--gpus_per_training: '${gpus}' is not allowed (give --batch_size too, at least ${gpus}: the GPUs share the pairs of a step)".toString()]
+}
+
 // Every parameter in its own type, null where it is not set. Stops with all problems at once.
 def checkedParameters(Map given, Map schema) {
     def strangers = given.keySet().findAll { name -> !(name in schema) }
@@ -131,6 +141,7 @@ def checkedParameters(Map given, Map schema) {
         }
         [(name): right]
     }
+    problems.addAll(problems ? [] : deviceProblems(values))
     if (problems) {
         refuse("The parameters cannot be used:\n" + problems.collect { problem -> "  ${problem}" }.join('\n'), given.outdir)
     }

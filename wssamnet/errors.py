@@ -62,6 +62,10 @@ class MissingPackageError(WssamnetError):
     """An optional package that a method needs is not installed."""
 
 
+class ProcessLost(Exception):
+    """Another of the processes that train together has ended; that one says why."""
+
+
 class TimeIsUp(Exception):
     """A training that has saved its state because its wall time is nearly used up. No fault: started again, it goes on.
 

@@ -58,6 +58,18 @@ def test_independent_tasks_run_at_the_same_time(peaceful: Ended) -> None:
     assert overlapping("REGISTER_", "REGISTER_")
 
 
+def test_a_training_gets_the_gpus_that_it_is_given(peaceful: Ended, tmp_path: Path) -> None:
+    study = replace(peaceful.study, results=str(tmp_path / "two"))
+    known = {job.id for job in study.cluster.jobs()}
+    head = study.begin("-stub-run", "--gpus_per_training", 2, "--batch_size", 2)
+    study.finish(head, 240)
+    jobs = [job for job in study.cluster.jobs() if job.id not in known]
+    assert {job.state for job in jobs} == {"COMPLETED"}
+    trainings = [job for job in jobs if any(name in job.name for name in TRAININGS)]
+    assert len(trainings) == 5
+    assert {job.gres for job in trainings} == {"gres:gpu:2"}
+
+
 def test_small_jobs_can_be_submitted_as_arrays(peaceful: Ended, tmp_path: Path) -> None:
     study = replace(peaceful.study, results=str(tmp_path / "arrays"))
     known = {job.id for job in study.cluster.jobs()}

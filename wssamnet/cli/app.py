@@ -6,6 +6,7 @@ import errno
 import os
 import platform
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
@@ -27,10 +28,11 @@ from wssamnet.cli.report import report
 from wssamnet.cli.settings import settings
 from wssamnet.cli.simulate import simulate
 from wssamnet.cli.tables import tables
+from wssamnet.cli.together import is_one_of_several
 from wssamnet.cli.train_registration import train_registration
 from wssamnet.cli.train_segmentation import train_segmentation
 from wssamnet.cli.train_voxelmorph import train_voxelmorph
-from wssamnet.errors import TimeIsUp, WssamnetError
+from wssamnet.errors import ProcessLost, TimeIsUp, WssamnetError
 
 PACKAGES = ("torch", "antspyx", "voxelmorph", "numpy", "nibabel")
 THREAD_VARIABLES = (
@@ -76,8 +78,11 @@ def options(
     ] = False,
 ) -> None:
     """Set what the numeric libraries read from the environment, before any of them is imported."""
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # processes that torchrun started on this machine
+    if threads is None and beside > 1:
+        threads = len(os.sched_getaffinity(0))
     if threads is not None:
-        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(max(1, threads // beside))))
 
 
 for verb in (
@@ -112,14 +117,27 @@ def run() -> None:
     try:
         app(prog_name="wssamnet")
     except WssamnetError as error:
-        for line in str(error).splitlines():
-            print(f"wssamnet: {line}", file=sys.stderr)
+        _tell(str(error))
         sys.exit(2)
     except TimeIsUp as pause:
-        print(f"wssamnet: {pause}; the same command goes on from there", file=sys.stderr)
+        _tell(f"{pause}; the same command goes on from there")
         sys.exit(pause.EXIT_STATUS)
+    except ProcessLost:
+        sys.exit(2)
     except OSError as error:
         if error.errno not in FAULTS_OF_THE_DISK:
             raise
-        print(f"wssamnet: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
+        _tell(f"{error.filename or 'output'}: {error.strerror}")
         sys.exit(2)
+
+
+def _tell(message: str) -> None:
+    """Print each line, once, where several processes end for the same reason."""
+    voice: AbstractContextManager[bool] = nullcontext(True)
+    if is_one_of_several():
+        from wssamnet.training.processes import one_voice
+
+        voice = one_voice()
+    with voice as speaks:
+        for line in message.splitlines() if speaks else ():
+            print(f"wssamnet: {line}", file=sys.stderr, flush=True)

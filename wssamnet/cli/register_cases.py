@@ -41,6 +41,9 @@ def register_cases(
     registrar: Annotated[
         str | None, typer.Option(metavar="FILE:CLASS", help="A registrar of your own; see docs/methods.md.")
     ] = None,
+    three_devices: Annotated[
+        bool, typer.Option("--three-devices", help="WSSAMNet: one GPU for each of its three U-Nets.")
+    ] = False,
     assignments: Set = None,
 ) -> None:
     """Register prepared cases with one method; every method leaves the same files in OUT/METHOD/CASE."""
@@ -53,7 +56,14 @@ def register_cases(
     def tell(case: PreparedCase, fault: Exception) -> None:
         print(f"wssamnet: {method} failed on {case.id}, which is left out: {fault}", file=sys.stderr, flush=True)
 
-    made = make_registrar(method, settings_from(assignments), model=model, ants_preset=ants_preset, own=registrar)
+    made = make_registrar(
+        method,
+        settings_from(assignments),
+        model=model,
+        ants_preset=ants_preset,
+        own=registrar,
+        three_devices=three_devices,
+    )
     made.name = name or made.name
     start_up = time.perf_counter() - begin
     with progress(f"registered by {made.name}:", len(prepared)) as say:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wssamnet.cli.keeping import CheckpointDir, CheckpointMinutes, TimeLimit, keeping_from
 from wssamnet.cli.options import Out, Prepared, Set, settings_from
+from wssamnet.cli.together import Processes, together
 
 
 def train_voxelmorph(
@@ -12,9 +13,11 @@ def train_voxelmorph(
     checkpoint_dir: CheckpointDir = None,
     checkpoint_minutes: CheckpointMinutes = 5,
     time_limit: TimeLimit = None,
+    processes: Processes = 1,
     assignments: Set = None,
 ) -> None:
     """Train the VoxelMorph baseline."""
+    together(processes)
     keeping = keeping_from(checkpoint_dir, checkpoint_minutes, time_limit)
     from wssamnet.training.voxelmorph import train_voxelmorph as train
 

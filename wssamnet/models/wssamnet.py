@@ -41,6 +41,10 @@ def segmentation_unet(settings: Settings, channels: int) -> UNet:
     return unet
 
 
+def _device(module: nn.Module) -> torch.device:
+    return next(module.parameters()).device
+
+
 class WSSAMNet(nn.Module):
     """The whole network (Almahfouz Nasser et al. 2022, figure 1).
 
@@ -73,6 +77,20 @@ class WSSAMNet(nn.Module):
         if self.registration.output.bias is not None:
             nn.init.zeros_(self.registration.output.bias)
 
+    def segment(self, fixed: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:
+        """Ask both segmentations, each on the device that holds it.
+
+        Args:
+            fixed, moving: (B, C, X, Y, Z), on any device.
+
+        Returns:
+            two times (B, 1, X, Y, Z) logits, on the devices of `fixed` and `moving`.
+        """
+        found_fixed = self.segmentation_fixed(fixed.to(_device(self.segmentation_fixed)))
+        found_moving = self.segmentation_moving(moving.to(_device(self.segmentation_moving)))
+        # back only when both have begun, so that two GPUs work side by side
+        return found_fixed.to(fixed.device), found_moving.to(moving.device)
+
     def forward(self, fixed: Tensor, moving: Tensor, logits: tuple[Tensor, Tensor] | None = None) -> Prediction:
         """Register a batch of pairs.
 
@@ -80,16 +98,21 @@ class WSSAMNet(nn.Module):
             fixed, moving: (B, C, X, Y, Z) of one size, any size; intensities in [0, 1], background 0.
             logits: what the two segmentations say of them, (B, 1, X, Y, Z) each, where that is known already;
                 None asks them.
+
+        Returns:
+            all on the device of the registration U-Net.
         """
         shape = fixed.shape[-3:]
+        home = _device(self.registration)
+        fixed, moving = fixed.to(home), moving.to(home)
         inner = padded_shape(shape, self.multiple, at_least=2)
         fixed, moving = pad_end(fixed, inner), pad_end(moving, inner)
         fixed_logits = moving_logits = fixed_map = moving_map = None
         if self.settings.attention != "none":
             if logits is None:
-                fixed_logits, moving_logits = self.segmentation_fixed(fixed), self.segmentation_moving(moving)
+                fixed_logits, moving_logits = self.segment(fixed, moving)
             else:
-                fixed_logits, moving_logits = (pad_end(known, inner) for known in logits)
+                fixed_logits, moving_logits = (pad_end(known.to(home), inner) for known in logits)
             fixed_map, moving_map = torch.sigmoid(fixed_logits), torch.sigmoid(moving_logits)
         attentive = torch.cat(
             (

@@ -70,6 +70,7 @@ def make_registrar(
     model: Path | None = None,
     ants_preset: str = "good",
     own: str | None = None,
+    three_devices: bool = False,
 ) -> Registrar:
     """Build a registrar; only what the method needs is imported and loaded.
 
@@ -79,6 +80,7 @@ def make_registrar(
         model: folder of the trained model, for voxelmorph, wssamnet and wssamnet_refined.
         ants_preset: a name of `wssamnet.registration.ants.PRESETS`, for ants.
         own: ``file.py:Class`` of a registrar that is not ours; `method` is then its name.
+        three_devices: a GPU for each of WSSAMNet's three U-Nets.
 
     Raises:
         SettingsError: an unknown method or preset, no model given, or a class that is no registrar.
@@ -127,7 +129,7 @@ def make_registrar(
         case "wssamnet":
             from wssamnet.registration.wssamnet import WssamnetRegistrar
 
-            return WssamnetRegistrar(_needed(model, method))
+            return WssamnetRegistrar(_needed(model, method), three_devices=three_devices)
         case "refinement":
             from wssamnet.registration.refined import RefinementRegistrar
 
@@ -135,7 +137,7 @@ def make_registrar(
         case "wssamnet_refined":
             from wssamnet.registration.refined import RefinedWssamnetRegistrar
 
-            return RefinedWssamnetRegistrar(_needed(model, method), settings.refinement)
+            return RefinedWssamnetRegistrar(_needed(model, method), settings.refinement, three_devices=three_devices)
         case _:
             near = difflib.get_close_matches(method, METHODS, n=1)
             remedy = f"did you mean {near[0]}?" if near else f"one of {', '.join(METHODS)}"

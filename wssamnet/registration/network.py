@@ -11,6 +11,8 @@ from torch import nn
 
 from wssamnet.errors import ModelError
 from wssamnet.models.persistence import WEIGHTS, load_model, read_description
+from wssamnet.models.placement import Placement
+from wssamnet.models.wssamnet import WSSAMNet
 from wssamnet.preprocessing.prepared import PreparedCase
 
 
@@ -20,17 +22,25 @@ class Network:
     Args:
         folder: what the training left.
         kind: "wssamnet" or "voxelmorph".
+        three_devices: a GPU for each of WSSAMNet's three U-Nets; see `Placement.three`.
 
     Raises:
         ModelError: there is no such model, it is damaged or of another kind.
+        SettingsError: three GPUs are wanted, and there are one or two.
     """
 
-    def __init__(self, folder: str | Path, kind: Literal["wssamnet", "voxelmorph"]) -> None:
+    def __init__(
+        self, folder: str | Path, kind: Literal["wssamnet", "voxelmorph"], *, three_devices: bool = False
+    ) -> None:
         folder = Path(folder)
         _, settings, _ = read_description(folder)
-        device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
-        self.module: nn.Module = load_model(folder, kind).to(device)
-        self.device = str(device)
+        one = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+        placement = Placement.three() if three_devices else Placement.one(one)
+        model = load_model(folder, kind)
+        self.module: nn.Module = (
+            placement.place(model) if isinstance(model, WSSAMNet) else model.to(placement.registration)
+        )
+        self.device = str(placement)
         self.modalities = settings.modalities
         self.record: dict[str, Any] = {
             "model": {

@@ -66,6 +66,7 @@ class RefinedWssamnetRegistrar(RefinementRegistrar):
     Args:
         folder: the model folder.
         schedule: as above.
+        three_devices: a GPU for each of the network's U-Nets.
 
     Raises:
         ModelError: there is no wssamnet model in it.
@@ -73,11 +74,13 @@ class RefinedWssamnetRegistrar(RefinementRegistrar):
 
     name = "wssamnet_refined"
 
-    def __init__(self, folder: str | Path, schedule: Literal["fast", "accurate"]) -> None:
+    def __init__(
+        self, folder: str | Path, schedule: Literal["fast", "accurate"], *, three_devices: bool = False
+    ) -> None:
         from wssamnet.registration.network import Network
 
         super().__init__(schedule)
-        self.network = Network(folder, "wssamnet")
+        self.network = Network(folder, "wssamnet", three_devices=three_devices)
 
     def start(self, case: PreparedCase) -> Field:
         """What the network predicts."""

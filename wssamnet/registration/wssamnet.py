@@ -18,6 +18,7 @@ class WssamnetRegistrar:
 
     Args:
         folder: the model folder.
+        three_devices: a GPU for each of the three U-Nets.
 
     Raises:
         ModelError: there is no wssamnet model in it.
@@ -26,8 +27,8 @@ class WssamnetRegistrar:
     name = "wssamnet"
     seed: int | None = None
 
-    def __init__(self, folder: str | Path) -> None:
-        self.network = Network(folder, "wssamnet")
+    def __init__(self, folder: str | Path, *, three_devices: bool = False) -> None:
+        self.network = Network(folder, "wssamnet", three_devices=three_devices)
         self.device = self.network.device
 
     def register(self, case: PreparedCase) -> Registration:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from wssamnet.errors import ModelError, TimeIsUp
 from wssamnet.training.checkpoint import CheckpointFolder, Keeping, State
+from wssamnet.training.processes import Processes
 from wssamnet.training.progress import TrainingProgress
 
 History = list[dict[str, float]]
@@ -65,10 +66,10 @@ def learning_rate(plan: Plan, step: int) -> float:
 
 
 class _Keeper:
-    """Saves when it is time to, and says when the training has to stop."""
+    """Saves when it is time to, and says when the training has to stop; only the first of several processes saves."""
 
-    def __init__(self, keeping: Keeping, folder: CheckpointFolder) -> None:
-        self.keeping, self.folder = keeping, folder
+    def __init__(self, keeping: Keeping, folder: CheckpointFolder, processes: Processes) -> None:
+        self.keeping, self.folder, self.processes = keeping, folder, processes
         self.saved = self.stepped = time.monotonic()
         self.longest_step = self.longest_save = 0.0
         self.lowest = math.inf
@@ -77,13 +78,14 @@ class _Keeper:
         """Call after every step.
 
         Raises:
-            TimeIsUp: the next step might not end before the deadline; the state is saved.
+            TimeIsUp: the next step might not end before the deadline; the state is saved. Raised in all processes
+                if in any.
         """
         now = time.monotonic()
         self.longest_step = max(self.longest_step, now - self.stepped)
         finished = len(history) == steps
         late = self._late(now) and not finished
-        if finished or late or now - self.saved >= self.keeping.every:
+        if self.processes.first and (finished or late or now - self.saved >= self.keeping.every):
             recent = [row["total"] for row in history[-50:]]
             mean = sum(recent) / len(recent)
             best = mean < self.lowest
@@ -91,16 +93,20 @@ class _Keeper:
             self.longest_save = max(self.longest_save, self.folder.save({**state(), "lowest": self.lowest}, best=best))
             self.saved = time.monotonic()
         if late:
+            self.processes.told(None)  # the state is saved: an end of one process is the end of all
             raise TimeIsUp(len(history), steps, self.folder.path)
         self.stepped = time.monotonic()
 
     def _late(self, now: float) -> bool:
         if self.keeping.deadline is None:
             return False
-        return now + self.keeping.reserve + 2 * (self.longest_step + self.longest_save) >= self.keeping.deadline
+        needed = self.keeping.reserve + 2 * (self.longest_step + self.longest_save)
+        return self.processes.any(now + needed >= self.keeping.deadline)
 
 
-def run_training(model: nn.Module, losses: Losses, plan: Plan) -> tuple[History, float]:
+def run_training(
+    model: nn.Module, losses: Losses, plan: Plan, processes: Processes | None = None
+) -> tuple[History, float]:
     """Train in place; go on from the newest sound checkpoint where there is one.
 
     A training that was cut anywhere, any number of times, ends with the weights of one that was not: on a CPU
@@ -109,8 +115,10 @@ def run_training(model: nn.Module, losses: Losses, plan: Plan) -> tuple[History,
     Args:
         model: its parameters that require a gradient are trained.
         losses: step (from 0) → weighted terms, whose sum is minimised. Must depend on the step and the
-            weights alone: then the same run gives the same numbers, interrupted or not.
+            weights alone: then the same run gives the same numbers, interrupted or not. With several processes,
+            those of this one's share, so weighted that their mean over the processes is the batch's.
         plan: see `Plan`.
+        processes: that train together; None for this one alone.
 
     Returns:
         one row a step, {"total", …terms}, and the seconds that it took, over all attempts up to their last saves.
@@ -118,27 +126,32 @@ def run_training(model: nn.Module, losses: Losses, plan: Plan) -> tuple[History,
     Raises:
         ModelError: a loss is NaN or infinite.
         TimeIsUp: the wall time is nearly used up; the state is saved. At least one step was made.
+        ProcessLost: another process has ended.
     """
+    processes = processes or Processes()
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.Adam(parameters, lr=plan.learning_rate)
     history: History = []
     spent = 0.0
     folder = plan.folder
-    keeper = _Keeper(plan.keeping, folder) if plan.keeping is not None and folder is not None else None
-    if keeper is not None and (state := keeper.folder.newest()) is not None:
+    keeper = _Keeper(plan.keeping, folder, processes) if plan.keeping is not None and folder is not None else None
+    state = processes.told(folder.newest() if folder is not None and processes.first else None)
+    if keeper is not None and state is not None:
         _restore(state, model, optimiser)
         keeper.lowest, spent = state["lowest"], state["seconds"]
         history = [dict(zip(state["terms"], row, strict=True)) for row in state["history"].tolist()]
-        print(f"{plan.name}: goes on after step {len(history)} of {plan.steps}", file=sys.stderr, flush=True)
+        if processes.first:
+            print(f"{plan.name}: goes on after step {len(history)} of {plan.steps}", file=sys.stderr, flush=True)
     begin = time.perf_counter() - spent
     model.train()
-    with TrainingProgress(plan.name, plan.steps, done=len(history)) as progress:
+    with TrainingProgress(plan.name, plan.steps, done=len(history), shown=processes.first) as progress:
         for step in range(len(history), plan.steps):
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(plan, step)
             terms = losses(step)
             total = torch.stack(list(terms.values())).sum()
-            row = {"total": float(total.detach()), **{name: float(term.detach()) for name, term in terms.items()}}
+            own = {"total": float(total.detach()), **{name: float(term.detach()) for name, term in terms.items()}}
+            row = processes.mean(own)
             if not math.isfinite(row["total"]):
                 bad = ", ".join(f"{name} {value}" for name, value in row.items() if not math.isfinite(value))
                 raise ModelError(
@@ -147,7 +160,7 @@ def run_training(model: nn.Module, losses: Losses, plan: Plan) -> tuple[History,
                     "lower the learning rate, or look for NaN in the prepared images",
                 )
             optimiser.zero_grad(set_to_none=True)
-            torch.autograd.backward(total)
+            processes.backward(total)
             optimiser.step()
             history.append(row)
             progress.update(step + 1, row)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from wssamnet.losses import image_loss, smoothness
+from wssamnet.models.placement import Placement
 from wssamnet.models.warp import warp
 from wssamnet.settings import Settings
 from wssamnet.training.augmentation import affine_displacement, random_affine
@@ -18,13 +19,20 @@ from wssamnet.training.dataset import Batch, TrainingSet, open_training_set
 from wssamnet.training.identity import training_identity
 from wssamnet.training.loop import Plan
 from wssamnet.training.stage import begin, train_and_save
-from wssamnet.training.starting import wssamnet_with_segmentation
+from wssamnet.training.starting import placed, wssamnet_with_segmentation
 
 _STREAM = 1  # keeps these random numbers apart from the order of the cases, which has the same seed
 
 
-def augmented_pair(cases: TrainingSet, step: int, settings: Settings, device: torch.device) -> Batch:
+def augmented_pair(
+    cases: TrainingSet, step: int, settings: Settings, device: torch.device, share: slice = slice(None)
+) -> Batch:
     """Volumes of either time point, drawn evenly, and their own deformed versions.
+
+    Args:
+        cases, step, settings: what is drawn depends on these alone.
+        device: where the tensors go.
+        share: the part of the batch that is made.
 
     Returns:
         "fixed" the volume, "moving" its deformed version, "fixed_mask" the volume's brain.
@@ -35,10 +43,9 @@ def augmented_pair(cases: TrainingSet, step: int, settings: Settings, device: to
     masks: list[Tensor] = []
     fields: list[Tensor] = []
     shapes: list[tuple[int, int, int]] = []
-    for pick in picks:
-        side = "fixed" if generator.random() < 0.5 else "moving"
+    drawn = [("fixed" if generator.random() < 0.5 else "moving", random_affine(generator, settings)) for _ in picks]
+    for pick, (side, matrix) in list(zip(picks, drawn, strict=True))[share]:
         batch = cases.batch([pick], (side, f"{side}_mask"), device)
-        matrix = random_affine(generator, settings)
         images.append(batch[side])
         masks.append(batch[f"{side}_mask"])
         fields.append(affine_displacement(matrix, batch.shapes[0], cases.shape, cases.spacing))
@@ -55,6 +62,7 @@ def pretrain(
     out: str | Path,
     *,
     keeping: Keeping | None = None,
+    placement: Placement | None = None,
 ) -> Path:
     """Train WSSAMNet's registration U-Net on pairs of a volume and its deformed self.
 
@@ -66,6 +74,7 @@ def pretrain(
         settings: `pretraining_…`, `registration_lr`, the image losses and the smoothness.
         out: the model's folder; see `training.stage`.
         keeping: where the state is kept, and looked for, so that a training can go on; None keeps none.
+        placement: devices of the three U-Nets; None for one device a process.
 
     Returns:
         `out`.
@@ -74,19 +83,24 @@ def pretrain(
         CohortError: the cases do not fit each other or the settings.
         ModelError: a segmentation model is missing or does not fit, the loss is not finite.
     """
-    device = begin(settings)
+    processes = begin(settings)
     cases = open_training_set(prepared, settings)
-    model = wssamnet_with_segmentation(segmentation, settings, cases.channels).to(device)
+    model = wssamnet_with_segmentation(segmentation, settings, cases.channels)
+    devices = placed(model, processes, placement)
     for unet in (model.segmentation_fixed, model.segmentation_moving):
         unet.requires_grad_(False)
+    network = processes.shared(model)
 
     def losses(step: int) -> dict[str, Tensor]:
-        batch = augmented_pair(cases, step, settings, device)
-        prediction = model(batch["fixed"], batch["moving"])
+        share = processes.share(settings.batch_size)
+        batch = augmented_pair(cases, step, settings, devices.registration, share)
+        prediction = network(batch["fixed"], batch["moving"])
         warped = warp(batch["moving"], prediction.displacement)
         terms = image_loss(batch["fixed"], warped, settings, cases.spacing, mask=batch["fixed_mask"])
         rough = smoothness(prediction.field, kind=settings.smoothness)
-        return {**terms, "smoothness": settings.smoothness_weight * rough}
+        terms = {**terms, "smoothness": settings.smoothness_weight * rough}
+        pairs, voxels = processes.weights(len(batch.shapes), batch["fixed_mask"])
+        return {name: (voxels if name == "lncc" else pairs) * term for name, term in terms.items()}
 
     identity = training_identity(cases, ("fixed", "moving"), segmentation) if keeping is not None else None
     plan = Plan(
@@ -97,4 +111,6 @@ def pretrain(
         defines=(settings.model_dump(mode="json"), identity),
         keeping=keeping,
     )
-    return train_and_save(model, losses, plan, kind="wssamnet", cases=cases, settings=settings, device=device, out=out)
+    return train_and_save(
+        model, losses, plan, kind="wssamnet", cases=cases, settings=settings, processes=processes, out=out
+    )

@@ -32,14 +32,16 @@ class TrainingProgress:
         name: what is trained.
         steps: steps in all.
         done: steps that an earlier, interrupted run has taken.
+        shown: False in all but one of the processes that train together.
     """
 
-    def __init__(self, name: str, steps: int, done: int = 0) -> None:
+    def __init__(self, name: str, steps: int, done: int = 0, *, shown: bool = True) -> None:
+        self.silent = not shown
         self.name, self.steps, self.first = name, steps, done
         self.begin = self.shown = time.monotonic()
         console = Console(stderr=True)
         self.bar: Progress | None = None
-        if console.is_terminal:
+        if shown and console.is_terminal:
             self.bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -68,7 +70,7 @@ class TrainingProgress:
             self.bar.update(self.task, completed=done, losses=describe(losses))
             return
         now = time.monotonic()
-        if now - self.shown < _EVERY and done != self.steps:
+        if self.silent or (now - self.shown < _EVERY and done != self.steps):
             return
         self.shown = now
         rate = (done - self.first) / max(now - self.begin, 1e-9)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from wssamnet.losses import focal, image_loss, smoothness
+from wssamnet.models.placement import Placement
 from wssamnet.models.warp import warp
 from wssamnet.models.wssamnet import WSSAMNet
 from wssamnet.settings import Settings
@@ -17,7 +18,7 @@ from wssamnet.training.dataset import open_training_set
 from wssamnet.training.identity import training_identity
 from wssamnet.training.loop import Plan
 from wssamnet.training.stage import begin, train_and_save
-from wssamnet.training.starting import wssamnet_with_segmentation
+from wssamnet.training.starting import placed, wssamnet_with_segmentation
 
 
 class FrozenSegmentation:
@@ -42,7 +43,7 @@ class FrozenSegmentation:
             for place, pick in enumerate(picks):
                 if pick not in self.known:
                     f, m = fixed[place : place + 1], moving[place : place + 1]
-                    pair = self.model.segmentation_fixed(f), self.model.segmentation_moving(m)
+                    pair = self.model.segment(f, m)
                     self.known[pick] = (pair[0].half(), pair[1].half())
         columns = zip(*(self.known[pick] for pick in picks), strict=True)
         f, m = (torch.cat(column).to(fixed.dtype) for column in columns)
@@ -57,6 +58,7 @@ def train_registration(
     out: str | Path,
     *,
     keeping: Keeping | None = None,
+    placement: Placement | None = None,
 ) -> Path:
     """Train WSSAMNet to register the pre-aligned moving scans to the fixed ones.
 
@@ -70,6 +72,7 @@ def train_registration(
         settings: `registration_…`, `stage2`, the image losses, the smoothness, `focal_…`.
         out: the model's folder; see `training.stage`.
         keeping: where the state is kept, and looked for, so that a training can go on; None keeps none.
+        placement: devices of the three U-Nets; None for one device a process.
 
     Returns:
         `out`.
@@ -78,30 +81,35 @@ def train_registration(
         CohortError: the cases do not fit each other or the settings, or lack landmarks.
         ModelError: a model is missing or does not fit, the loss is not finite.
     """
-    device = begin(settings)
+    processes = begin(settings)
     together = settings.stage2 == "end_to_end" and settings.attention != "none"
     rois = ("fixed_roi", "moving_roi") if together else ()
     cases = open_training_set(prepared, settings, needs=rois)
-    model = wssamnet_with_segmentation(segmentation, settings, cases.channels, pretrained).to(device)
+    model = wssamnet_with_segmentation(segmentation, settings, cases.channels, pretrained)
+    devices = placed(model, processes, placement)
     for unet in (model.segmentation_fixed, model.segmentation_moving):
         unet.requires_grad_(together)
+    network = processes.shared(model)
     frozen = None if together or settings.attention == "none" else FrozenSegmentation(model)
     names = ("fixed", "moving", "fixed_mask", *(("moving_mask", *rois) if together else ()))
 
     def losses(step: int) -> dict[str, Tensor]:
-        picks = cases.draw(step, settings.batch_size)
-        batch = cases.batch(picks, names, device)
+        picks = cases.draw(step, settings.batch_size)[processes.share(settings.batch_size)]
+        batch = cases.batch(picks, names, devices.registration)
         known = frozen.logits(picks, batch["fixed"], batch["moving"]) if frozen is not None else None
-        prediction = model(batch["fixed"], batch["moving"], known)
+        prediction = network(batch["fixed"], batch["moving"], known)
         warped = warp(batch["moving"], prediction.displacement)
         terms = image_loss(batch["fixed"], warped, settings, cases.spacing, mask=batch["fixed_mask"])
         rough = smoothness(prediction.field, kind=settings.smoothness)
         terms = {**terms, "smoothness": settings.smoothness_weight * rough}
+        pairs, *voxels = processes.weights(len(picks), *(batch[name] for name in names if name.endswith("_mask")))
+        terms = {name: (voxels[0] if name == "lncc" else pairs) * term for name, term in terms.items()}
         if together:
-            for side, logits in (("fixed", prediction.fixed_logits), ("moving", prediction.moving_logits)):
+            both = (("fixed", prediction.fixed_logits), ("moving", prediction.moving_logits))
+            for weight, (side, logits) in zip(voxels, both, strict=True):
                 roi, mask = batch[f"{side}_roi"], batch[f"{side}_mask"]
                 found = focal(logits, roi, gamma=settings.focal_gamma, mask=mask)
-                terms[f"focal_{side}"] = settings.focal_weight * found
+                terms[f"focal_{side}"] = weight * settings.focal_weight * found
         return terms
 
     identity = (
@@ -124,7 +132,7 @@ def train_registration(
         kind="wssamnet",
         cases=cases,
         settings=settings,
-        device=device,
+        processes=processes,
         out=out,
-        record={"pretrained": pretrained is not None},
+        record={"pretrained": pretrained is not None, "device": str(devices)},
     )

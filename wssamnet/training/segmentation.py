@@ -42,15 +42,18 @@ def train_segmentation(
         CohortError: the cases do not fit each other or the settings, or lack landmarks.
         ModelError: the loss is not finite.
     """
-    device = begin(settings)
+    processes = begin(settings)
     cases = open_training_set(prepared, settings, needs=[f"{side}_roi"])
-    model = build_model("segmentation", settings, cases.channels).to(device)
+    model = build_model("segmentation", settings, cases.channels).to(processes.device)
+    network = processes.shared(model)
     names = (side, f"{side}_mask", f"{side}_roi")
 
     def losses(step: int) -> dict[str, Tensor]:
-        batch = cases.batch(cases.draw(step, settings.batch_size), names, device)
+        picks = cases.draw(step, settings.batch_size)[processes.share(settings.batch_size)]
+        batch = cases.batch(picks, names, processes.device)
         roi, mask = batch[f"{side}_roi"], batch[f"{side}_mask"]
-        return {"focal": focal(model(batch[side]), roi, gamma=settings.focal_gamma, mask=mask)}
+        (voxels,) = processes.weights(mask)
+        return {"focal": voxels * focal(network(batch[side]), roi, gamma=settings.focal_gamma, mask=mask)}
 
     identity = training_identity(cases, names) if keeping is not None else None
     plan = Plan(
@@ -62,5 +65,5 @@ def train_segmentation(
         keeping=keeping,
     )
     return train_and_save(
-        model, losses, plan, kind="segmentation", cases=cases, settings=settings, device=device, out=out
+        model, losses, plan, kind="segmentation", cases=cases, settings=settings, processes=processes, out=out
     )

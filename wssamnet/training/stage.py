@@ -4,7 +4,7 @@
 
     model.safetensors, settings.json   the network, see `models.persistence`
     losses.csv, losses.png             every term at every step
-    training.json                      seconds, steps, seed, threads, device, versions, cases, final losses
+    training.json                      seconds, steps, seed, threads, processes, device, versions, cases, final losses
 """
 
 from __future__ import annotations
@@ -28,15 +28,21 @@ from wssamnet.settings import Settings
 from wssamnet.training.curves import draw_losses
 from wssamnet.training.dataset import TrainingSet
 from wssamnet.training.loop import History, Losses, Plan, run_training
+from wssamnet.training.processes import Processes
 
 
-def begin(settings: Settings) -> torch.device:
-    """Seed torch, set its threads from OMP_NUM_THREADS (else this process's cores) and the allocator; the device."""
+def begin(settings: Settings) -> Processes:
+    """Set torch's threads (OMP_NUM_THREADS, else this process's cores), seed and allocator; meet the other processes.
+
+    Raises:
+        SettingsError: the processes do not fit the batch or the GPUs.
+        ProcessLost: another process has ended.
+    """
     told = os.environ.get("OMP_NUM_THREADS", "")
     torch.set_num_threads(int(told) if told.isdigit() and int(told) > 0 else len(os.sched_getaffinity(0)))
     torch.manual_seed(settings.seed)
     keep_freed_memory()
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return Processes.join(settings.batch_size)
 
 
 def final_losses(history: History) -> dict[str, float]:
@@ -63,7 +69,7 @@ def train_and_save(
     kind: Kind,
     cases: TrainingSet,
     settings: Settings,
-    device: torch.device,
+    processes: Processes,
     out: str | Path,
     record: dict[str, Any] | None = None,
 ) -> Path:
@@ -73,15 +79,18 @@ def train_and_save(
         model, losses, plan: see `run_training`.
         kind, settings: see `save_model`.
         cases: what it trains on.
-        device: where it trains.
+        processes: that train it; the first one writes.
         out: the folder; an older one is replaced.
         record: what else belongs into ``training.json``.
 
     Returns:
         `out`.
     """
-    history, seconds = run_training(model, losses, plan)
+    history, seconds = run_training(model, losses, plan, processes)
     out = Path(out)
+    if not processes.first:
+        processes.part()
+        return out
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(f".{uuid.uuid4().hex[:8]}.{out.name}")
     temporary.mkdir()
@@ -100,7 +109,8 @@ def train_and_save(
             "seconds": round(seconds, 3),
             "seed": settings.seed,
             "threads": torch.get_num_threads(),
-            "device": str(device),
+            "processes": processes.count,
+            "device": str(processes.device),
             "versions": _versions(),
             "cases": cases.ids,
             "shape": list(cases.shape),
@@ -114,4 +124,5 @@ def train_and_save(
         temporary.rename(out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+    processes.part()
     return out

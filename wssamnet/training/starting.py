@@ -6,10 +6,12 @@ from pathlib import Path
 
 from torch import nn
 
-from wssamnet.errors import ModelError
+from wssamnet.errors import ModelError, SettingsError
 from wssamnet.models.persistence import build_model, load_model, read_description
+from wssamnet.models.placement import Placement
 from wssamnet.models.wssamnet import WSSAMNet
 from wssamnet.settings import Settings
+from wssamnet.training.processes import Processes
 
 
 def _copy(source: nn.Module, target: nn.Module, folder: str | Path) -> None:
@@ -51,3 +53,24 @@ def wssamnet_with_segmentation(
     if pretrained is not None:
         _copy(load_model(pretrained, "wssamnet").get_submodule("registration"), model.registration, pretrained)
     return model
+
+
+def placed(model: WSSAMNet, processes: Processes, placement: Placement | None) -> Placement:
+    """Move the network to its devices.
+
+    Args:
+        model: the network, changed in place.
+        processes: that train it.
+        placement: a device for each U-Net; None for the process's own.
+
+    Returns:
+        where it is.
+
+    Raises:
+        SettingsError: a device for each U-Net in each of several processes.
+    """
+    if placement is not None and processes.count > 1:
+        raise SettingsError("three_devices goes with one process", "placement", f"not with {processes.count}")
+    placement = placement or Placement.one(processes.device)
+    placement.place(model)
+    return placement

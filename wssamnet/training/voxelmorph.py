@@ -43,18 +43,20 @@ def train_voxelmorph(
         ModelError: the loss is not finite.
         MissingPackageError: `voxelmorph` is not installed.
     """
-    device = begin(settings)
+    processes = begin(settings)
     cases = open_training_set(prepared, settings)
-    model = build_model("voxelmorph", settings, cases.channels).to(device)
+    model = build_model("voxelmorph", settings, cases.channels).to(processes.device)
+    network = processes.shared(model)
 
     def losses(step: int) -> dict[str, Tensor]:
-        picks = cases.draw(step, settings.batch_size)
-        batch = cases.batch(picks, _ARRAYS, device)
-        displacement, field = model(batch["fixed"], batch["moving"])
+        picks = cases.draw(step, settings.batch_size)[processes.share(settings.batch_size)]
+        batch = cases.batch(picks, _ARRAYS, processes.device)
+        displacement, field = network(batch["fixed"], batch["moving"])
         warped = warp(batch["moving"], displacement)
+        pairs, voxels = processes.weights(len(picks), batch["fixed_mask"])
         return {
-            "lncc": lncc(batch["fixed"], warped, window=_WINDOW, squared=True, mask=batch["fixed_mask"]),
-            "smoothness": settings.voxelmorph_smoothness * smoothness(field, kind="l2"),
+            "lncc": voxels * lncc(batch["fixed"], warped, window=_WINDOW, squared=True, mask=batch["fixed_mask"]),
+            "smoothness": pairs * settings.voxelmorph_smoothness * smoothness(field, kind="l2"),
         }
 
     identity = training_identity(cases, _ARRAYS) if keeping is not None else None
@@ -67,5 +69,5 @@ def train_voxelmorph(
         keeping=keeping,
     )
     return train_and_save(
-        model, losses, plan, kind="voxelmorph", cases=cases, settings=settings, device=device, out=out
+        model, losses, plan, kind="voxelmorph", cases=cases, settings=settings, processes=processes, out=out
     )

@@ -13,6 +13,7 @@ import torch
 from wssamnet.errors import CohortError, ModelError
 from wssamnet.landmarks import read_landmarks
 from wssamnet.models.persistence import build_model, load_model
+from wssamnet.models.placement import Placement
 from wssamnet.models.predict import predict
 from wssamnet.preprocessing.prepared import PreparedCase
 from wssamnet.settings import Settings, make_settings
@@ -80,6 +81,21 @@ def test_the_same_training_twice_gives_the_same_numbers(make_prepared: Make, tmp
     for name in ("losses.csv", "model.safetensors"):
         assert (first / name).read_bytes() == (second / name).read_bytes()
         assert (first / name).read_bytes() != (other / name).read_bytes()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="to the last bit only where the CPU stands for all three")
+@pytest.mark.parametrize("stage2", ["end_to_end", "frozen"])
+def test_a_device_for_each_u_net_changes_no_number(make_prepared: Make, tmp_path: Path, stage2: str) -> None:
+    cases = folders(make_prepared, shape=(16, 20, 16))
+    settings = small(stage2=stage2, mi_weight=0.5)
+    both = tuple(train_segmentation(side, cases, settings, tmp_path / side) for side in ("fixed", "moving"))
+    three = Placement.three()
+    for name, placement in (("one", None), ("three", three)):
+        pretrain(cases, both, settings, tmp_path / f"pre_{name}", placement=placement)
+        train_registration(cases, both, tmp_path / "pre_one", settings, tmp_path / f"reg_{name}", placement=placement)
+    for stage in ("pre", "reg"):
+        for file in ("losses.csv", "model.safetensors"):
+            assert (tmp_path / f"{stage}_one" / file).read_bytes() == (tmp_path / f"{stage}_three" / file).read_bytes()
 
 
 def landmark_error(case: PreparedCase, displacement: np.ndarray) -> tuple[float, float]:
