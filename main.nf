@@ -113,10 +113,12 @@ workflow STUDY {
             tuple(meta + [method: method, fold: fold], batch.collect { one -> one.folder }, model)
         }
     }
-    REGISTER(to_register.map { meta, folders, model ->
-        def preset = meta.method == 'ants' ? "--ants-preset ${values.ants_preset} " : ''
-        tuple(meta, folders, model, preset + settingsFor("register_${meta.method}".toString(), values, schema), registrarDigest(meta.method))
-    })
+    // Once a method, not once a task: a digest reads many files.
+    def registrars = methods.collectEntries { method ->
+        def preset = method == 'ants' ? "--ants-preset ${values.ants_preset} " : ''
+        [(method): [preset + settingsFor("register_${method}".toString(), values, schema), registrarDigest(method)]]
+    }
+    REGISTER(to_register.map { meta, folders, model -> tuple(meta, folders, model, registrars[meta.method][0], registrars[meta.method][1]) })
 
     // Evaluation sees the registrations, the prepared images and the cases' landmarks, not the method.
     case_by_id = cases.toList().map { all -> all.collectEntries { one -> [(one.id): one] } }
