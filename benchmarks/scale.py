@@ -113,6 +113,7 @@ def run(executor: str, cases: int, per_task: int, folder: Path, cluster: Cluster
     environment.setdefault("NXF_OPTS", "-Xmx1g")
     program = shutil.which("nextflow") or str(ROOT / ".venv" / "bin" / "nextflow")
     checkout = copy_checkout(folder / "checkout")
+    environment["PATH"] = f"{checkout / 'bin'}:{environment['PATH']}"  # before an activated environment's own
     began, before = time.monotonic(), sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
     with (folder / "log").open("wb") as log:
         head = subprocess.Popen(
@@ -127,8 +128,8 @@ def run(executor: str, cases: int, per_task: int, folder: Path, cluster: Cluster
                     raise RuntimeError(f"{cases} cases took more than {LIMIT:.0f} s")
                 time.sleep(0.5)
         finally:
-            head.kill()
-            head.wait()
+            head.terminate()  # it ends its tasks
+            head.wait(60)
     wall = time.monotonic() - began
     used = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) - before
     if head.returncode:
