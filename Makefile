@@ -8,11 +8,13 @@ OUT ?= results/demo
 # pytest's arguments, e.g. make test TESTS='tests/unit -x'
 TESTS ?=
 
+# benchmarks/scale.py's options
+SCALE ?=
 # the benchmark's sizes and folder
 SIZE ?= quarter half full
 BENCHMARK ?= results/benchmark
 
-.PHONY: help demo benchmark test test-slurm lint format clean
+.PHONY: help demo benchmark scale test test-slurm test-container lint format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|'
@@ -36,6 +38,15 @@ test: $(READY) ## every test, the real pipeline on a tiny cohort included
 test-slurm: $(READY) ## the pipeline on a real Slurm, with the faults of clusters; as root
 	@echo "[test-slurm] pytest tests/slurm $(TESTS)"
 	@$(RUN) python tests/slurm/cluster.py install && pytest -rs tests/slurm $(TESTS)
+
+test-container: $(READY) ## build the image without a registry and run the pipeline in it; as root, 25 GB, about half an hour
+	@echo "[test-container] pytest tests/containers $(TESTS)"
+	@$(RUN) python tests/containers/image.py install && pytest -rs tests/containers $(TESTS); \
+		status=$$?; python tests/containers/image.py remove; exit $$status
+
+scale: $(READY) ## what 100, 300 and 1,000 cases cost the pipeline itself; SCALE="--executor local slurm" as root
+	@echo "[scale] python benchmarks/scale.py $(SCALE)"
+	@$(RUN) python benchmarks/scale.py $(SCALE)
 
 benchmark: $(READY) ## speed beside the peers; SIZE="quarter half full" takes an hour on two cores, "quarter" minutes
 	@echo "[benchmark] sizes $(SIZE), into $(BENCHMARK)"

@@ -117,12 +117,14 @@ workflow STUDY {
                 tuple(meta + [method: run.method, registrar: run.registrar, fold: key[0]], batch.collect { one -> one.folder }, model)
             }
         }
+    // Once a method, not once a task: a digest reads many files.
+    def digests = runs.collectEntries { run -> [(run.registrar): registrarDigest(run.registrar, known)] }
     registering = to_register.map { meta, folders, model ->
         def preset = meta.registrar == 'ants' ? "--ants-preset ${values.ants_preset} " : ''
         def name = meta.method == meta.registrar ? '' : "--name ${meta.method} "
         def own = chosen.own[meta.registrar]
         def options = own ? "--registrar ${quoted("own/${own.where}")}" : preset + name + settingsFor("register_${meta.registrar}".toString(), values, schema)
-        tuple(meta, folders, model, own ? own.file : [], options.toString(), registrarDigest(meta.registrar, known))
+        tuple(meta, folders, model, own ? own.file : [], options.toString(), digests[meta.registrar])
     }
     REGISTER(registering)
     // What a batch has left out, or has lost with its task, each by itself: the others are kept, and the fault has one name.

@@ -23,7 +23,15 @@ process CHECK_COHORT {
     """
     mkdir -p checked/cases
     if [ -d ${source} ]; then ls ${source}; else sed 1d ${source} | cut -d, -f1; fi > ids.txt
-    while read -r id; do echo "{\\"id\\": \\"\$id\\"}" > "checked/cases/\$id.json"; done < ids.txt
+    # The files in each case's folder, none for a samplesheet: their names are all that the stubs need.
+    shopt -s nullglob
+    while read -r id; do
+        images=(${source}/"\$id"/*.nii.gz)
+        landmarks=(${source}/"\$id"/*landmarks.csv '' '')
+        printf -v named ', "%s"' '' "\${images[@]}"
+        printf '{"id": "%s", "fixed": {"landmarks": "%s"}, "moving": {"landmarks": "%s"}, "images": [%s]}\\n' \\
+            "\$id" "\${landmarks[@]:0:2}" "\${named:2}" > "checked/cases/\$id.json"
+    done < ids.txt
     awk -v folds=${folds} 'BEGIN {print "fold,case,role"} {
         for (fold = 1; fold <= folds; fold++)
             print fold "," \$0 "," (NR % (folds > 1 ? folds : 4) == fold % (folds > 1 ? folds : 4) ? "test" : "train")

@@ -68,7 +68,7 @@ def cohortFingerprint(source) {
 // The existing files that the cells of a samplesheet name, absolute or beside the sheet.
 def listedFiles(sheet) {
     def cells = sheet.text.readLines().collectMany { line -> line.tokenize(',;\t').collect { cell -> cell.trim().replaceAll(/^"|"$/, '') } }
-    return cells.unique().findAll { cell -> cell ==~ /.*\.(nii|nii\.gz|csv)/ }
+    return cells.toSet().toSorted().findAll { cell -> cell ==~ /.*\.(nii|nii\.gz|csv)/ }
         .collect { cell -> sheet.toAbsolutePath().parent.resolve(cell).normalize() }
         .findAll { path -> java.nio.file.Files.isRegularFile(path) }
 }

@@ -7,7 +7,7 @@ process EVALUATE {
 
     input:
     // landmarks: the files that the cases name; they are only declared.
-    tuple val(meta), path(registrations, stageAs: 'registration?/*'), path(prepared, stageAs: 'prepared/*'), val(cases), path(landmarks, stageAs: 'landmarks?/*')
+    tuple val(meta), path(registrations, stageAs: 'registration/*'), path(prepared, stageAs: 'prepared/*'), val(cases), path(landmarks, stageAs: 'landmarks/?')
     val package_digest
 
     output:
@@ -17,7 +17,7 @@ process EVALUATE {
     script:
     """
     ${writeCases(cases)}
-    wssamnet --threads ${task.cpus} evaluate registration*/* \$(printf -- '--prepared %s ' prepared/*) \\
+    wssamnet --threads ${task.cpus} evaluate registration/* \$(printf -- '--prepared %s ' prepared/*) \\
         \$(printf -- '--cases %s ' cases/*.json) --out evaluation
     """
 

@@ -6,8 +6,8 @@ process PREPROCESS {
     label 'image'
 
     input:
-    // cases: one JSON text a case, with absolute paths; the files are what they name.
-    tuple val(meta), val(cases), path(files, stageAs: 'files?/*'), val(options)
+    // cases: one JSON text a case, with absolute paths; the files are what they name, and are only declared.
+    tuple val(meta), val(cases), path(files, stageAs: 'files/?'), val(options)
     val package_digest
 
     output:

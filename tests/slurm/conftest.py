@@ -12,7 +12,7 @@ from pathlib import Path
 import faults
 import pytest
 from cluster import Cluster, obstacle
-from study import TRAININGS, Ended, Study, Suffered, end
+from study import TRAININGS, Crowded, Ended, Study, Suffered, end
 
 STEPS = {"segmentation_steps": 20, "pretraining_steps": 12, "registration_steps": 12, "voxelmorph_steps": 3}
 WORDS = [word for name, count in STEPS.items() for word in (f"--{name}", count)]
@@ -77,3 +77,22 @@ def disturbed(peaceful: Ended) -> Suffered:
     log = study.finish(study.begin(*words, process=SCARCE), LIMIT)
     jobs = [job for job in cluster.jobs() if job.id not in known]
     return Suffered(study, log, jobs, study.numbers(), study.trace(), bad)
+
+
+@pytest.fixture(scope="session")
+def crowded(peaceful: Ended) -> Iterator[Crowded]:
+    """One registration made again on a disk that is full, and once more when there is room."""
+    study, cluster = replace(peaceful.study, results="crowded"), peaceful.study.cluster
+    for row in peaceful.trace:
+        if row["process"].endswith("REGISTER") and row["tag"].startswith("refinement,"):
+            shutil.rmtree(row["workdir"])
+    known = {job.id for job in cluster.jobs()}
+    with faults.small_disk(study.folder / "small") as disk:
+        process = f"withName: REGISTER {{ scratch = '{disk.folder}' }}"
+        log, status = study.outcome(study.begin(*WORDS, "-resume", process=process), LIMIT)
+        refused = [job for job in cluster.jobs() if job.id not in known]
+        left = [path for path in refused[0].folder.iterdir() if not path.name.startswith(".command")]
+        disk.grow()
+        rest = study.finish(study.begin(*WORDS, "-resume", process=process), LIMIT)
+        jobs = [job for job in cluster.jobs() if job.id not in known]
+        yield Crowded(study, rest, jobs, study.numbers(), study.trace(), log, status, left)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from cluster import Job, until
@@ -85,3 +88,25 @@ def lose_the_head(study: Study, head: subprocess.Popen[bytes]) -> Path:
     content[len(content) // 2] ^= 255
     last.write_bytes(content)
     return last
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A file system in memory of a few pages."""
+
+    folder: Path
+
+    def grow(self) -> None:
+        """Room for everything."""
+        subprocess.run(["mount", "-o", "remount,size=500m", self.folder], check=True, timeout=20)
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Disk]:
+    """A disk on which links and short logs have room, but no registration."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], check=True, timeout=20)
+    try:
+        yield Disk(folder)
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True, timeout=20)

@@ -90,18 +90,22 @@ class Study:
                 start_new_session=True,
             )
 
+    def outcome(self, head: subprocess.Popen[bytes], seconds: float) -> tuple[str, int | None]:
+        """Wait for the end of a run: the whole log, and the exit status; None where it was ended after `seconds`."""
+        try:
+            status = head.wait(seconds)
+        except subprocess.TimeoutExpired:
+            status = None
+            end(head)
+        return (self.folder / "log").read_text(encoding="utf-8", errors="replace"), status
+
     def finish(self, head: subprocess.Popen[bytes], seconds: float) -> str:
         """Wait for the end of a run and return its whole log; the run is ended after `seconds`.
 
         Raises:
             AssertionError: it did not end well.
         """
-        try:
-            status = head.wait(seconds)
-        except subprocess.TimeoutExpired:
-            status = None
-            end(head)
-        log = (self.folder / "log").read_text(encoding="utf-8", errors="replace")
+        log, status = self.outcome(head, seconds)
         assert status == 0, f"{'too long' if status is None else f'exit status {status}'}\n{log[-6000:]}"
         return log
 
@@ -149,3 +153,18 @@ class Suffered(Ended):
     """
 
     bad: Path
+
+
+@dataclass(frozen=True)
+class Crowded(Ended):
+    """What came of the run whose disk was full, and, in `log` and the rest, of the one after there was room.
+
+    Args:
+        refusal: what Nextflow had printed when it stopped.
+        status: its exit status.
+        left: what the task had left in its folder besides Nextflow's own files.
+    """
+
+    refusal: str
+    status: int | None
+    left: list[Path]

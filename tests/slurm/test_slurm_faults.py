@@ -1,4 +1,4 @@
-"""Faults of a cluster, all in one run: each is survived, and the numbers are those of the run left in peace."""
+"""Faults of a cluster: each is survived, and the numbers are those of the run left in peace."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 import pytest
 from cluster import Job
-from study import TRAININGS, Ended, Suffered
+from study import TRAININGS, Crowded, Ended, Suffered
 
 pytestmark = pytest.mark.timeout(2400)
 
@@ -80,3 +80,19 @@ def test_a_task_over_its_memory_gets_more(disturbed: Suffered) -> None:
     assert jobs[1].state == "COMPLETED"
     requests = [re.search(r"#SBATCH --mem (\d+)M", (job.folder / ".command.run").read_text()) for job in jobs]
     assert [int(request.group(1)) for request in requests if request] == [500, 1000]
+
+
+def test_a_full_disk_stops_the_run_with_its_reason(crowded: Crowded) -> None:
+    assert crowded.status == 1
+    said = crowded.refusal.rpartition("The run stopped")[2]
+    assert "REGISTER" in said
+    assert "No space left on device" in said
+    assert crowded.jobs[0].state == "FAILED"
+    assert "REGISTER_(refinement" in crowded.jobs[0].name
+    assert {path.name for path in crowded.left} <= {".exitcode", "prepared"}  # links to inputs, and no output
+
+
+def test_with_room_again_the_table_is_that_of_the_undisturbed_run(peaceful: Ended, crowded: Crowded) -> None:
+    assert crowded.numbers == peaceful.numbers
+    ran = [re.sub(r".*STUDY_(\w+?)_\((\w+).*", r"\1 \2", job.name) for job in crowded.jobs]
+    assert ran == ["REGISTER refinement", "REGISTER refinement", "EVALUATE refinement"]

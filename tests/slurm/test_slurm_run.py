@@ -70,6 +70,17 @@ def test_a_training_gets_the_gpus_that_it_is_given(peaceful: Ended, tmp_path: Pa
     assert {job.gres for job in trainings} == {"gres:gpu:2"}
 
 
+def test_the_trace_shows_tasks_side_by_side(peaceful: Ended) -> None:
+    rows = [row for row in peaceful.trace if row["process"].split(":")[-1] in (*TRAININGS, "REGISTER")]
+    pairs = [
+        (one["process"], other["process"])
+        for one, other in combinations(rows, 2)
+        if one["start"] < other["complete"] and other["start"] < one["complete"]  # one width, so they sort as text
+    ]
+    assert any("TRAIN_SEGMENTATION" in first and "TRAIN_SEGMENTATION" in second for first, second in pairs)
+    assert any(("TRAIN_" in first) != ("TRAIN_" in second) for first, second in pairs)
+
+
 def test_small_jobs_can_be_submitted_as_arrays(peaceful: Ended, tmp_path: Path) -> None:
     study = replace(peaceful.study, results=str(tmp_path / "arrays"))
     known = {job.id for job in study.cluster.jobs()}

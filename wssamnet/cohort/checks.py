@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
@@ -20,14 +21,14 @@ _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 def _names(cases: Sequence[Case]) -> list[str]:
     problems = []
     seen: dict[str, str] = {}
+    count = Counter(case.id.casefold() for case in cases)
     for case in cases:
         if not _SAFE.fullmatch(case.id):
             problems.append(
                 f"case '{case.id[:120]}': the id cannot name a folder everywhere "
                 "(letters, digits, '.', '_' and '-', at most 100, a letter or digit first)"
             )
-        first = seen.setdefault(case.id.casefold(), case.id)
-        if [other.id.casefold() for other in cases].count(case.id.casefold()) > 1 and first == case.id:
+        if count[case.id.casefold()] > 1 and seen.setdefault(case.id.casefold(), case.id) == case.id:
             problems.append(
                 f"case '{case.id}': the id occurs more than once (every id once, upper and lower case alike)"
             )

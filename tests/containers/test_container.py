@@ -1,0 +1,127 @@
+"""The image built from the recipe, looked into, and the whole pipeline run in it: minutes and gigabytes."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import image as images
+import pytest
+from image import ROOT, Image
+from wssamnet import __version__
+
+pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(5400)]
+
+REVISION = "0123456789abcdef"
+COPIED = ("main.nf", "nextflow.config", "nextflow_schema.json", "conf", "modules", "bin", "wssamnet")
+METHODS = {"identity", "affine", "ants", "voxelmorph", "wssamnet", "refinement", "wssamnet_refined"}
+
+
+@pytest.fixture(scope="session")
+def base() -> Iterator[None]:
+    """The smallest Debian to build on; all images are removed at the end."""
+    reason = images.obstacle()
+    if reason is not None:
+        pytest.skip(f"no image can be built here: {reason}")
+    images.make_base()
+    yield
+    images.remove()
+
+
+@pytest.fixture(scope="session")
+def image(base: None) -> Image:
+    """The recipe, built with its defaults."""
+    images.build(images.NAME, REVISION=REVISION)
+    return Image.mount()
+
+
+def labels(image: Image) -> dict[str, Any]:
+    return image.configuration()["Labels"]  # type: ignore[return-value]
+
+
+def test_a_device_that_the_index_cannot_serve_is_refused(base: None) -> None:
+    with pytest.raises(RuntimeError, match="DEVICE=cpu also needs TORCH_INDEX"):
+        images.build("localhost/wssamnet:refused", DEVICE="cpu", seconds=300)
+    with pytest.raises(RuntimeError, match="DEVICE is 'gpu'; right would be cuda or cpu"):
+        images.build("localhost/wssamnet:refused", DEVICE="gpu", seconds=300)
+
+
+def test_the_labels_say_what_is_inside(image: Image) -> None:
+    told = labels(image)
+    assert told["org.opencontainers.image.version"] == __version__
+    assert told["org.opencontainers.image.revision"] == REVISION
+    assert told["wssamnet.device"] == "cuda"
+    assert f"wssamnet {__version__}, " in image.run("wssamnet --version")
+
+
+def test_tasks_are_not_root_and_can_be_measured(image: Image) -> None:
+    assert image.run("id -u").strip() != "0"
+    assert "PID" in image.run("ps -e -o pid")
+
+
+def test_nothing_of_the_build_machine_stays(image: Image) -> None:
+    for path in ("/src", "/etc/pip.conf", "/root/.cache/pip", "/tmp/pip-*"):
+        assert image.run(f"ls -d {path} 2>/dev/null || true").strip() == "", path
+
+
+def compiled(*folders: Path) -> list[str]:
+    """Names and sizes of the compiled kernels."""
+    return sorted(f"{path.name} {path.stat().st_size}" for folder in folders for path in folder.rglob("*.nbc"))
+
+
+def test_kernels_are_compiled_already(image: Image) -> None:
+    before = compiled(image.folder / "opt" / "numba-cache")
+    assert len(before) > 20
+    image.run("wssamnet compile")
+    assert compiled(image.folder / "opt" / "numba-cache") == before
+
+
+def test_a_read_only_image_needs_no_compiler_either(image: Image, tmp_path: Path) -> None:
+    assert "Read-only" in image.run_read_only("touch /opt/numba-cache/x 2>&1 || true")
+    image.run_read_only(f"TMPDIR={tmp_path} wssamnet compile")
+    assert compiled(*tmp_path.glob("wssamnet-kernels-*")) == compiled(image.folder / "opt" / "numba-cache")
+
+
+def test_the_pipeline_runs_in_it(image: Image, tmp_path: Path) -> None:
+    checkout = tmp_path / "checkout"  # without an environment: what a task runs can only be the image's
+    checkout.mkdir()
+    for name in COPIED:
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy2)(source, checkout / name)
+    program = shutil.which("nextflow") or str(ROOT / ".venv" / "bin" / "nextflow")
+    words = ("-profile", "test,charliecloud", "--container", str(image.folder), "--outdir", "out")
+    environment = {**os.environ, "NXF_ANSI_LOG": "false", "USER": os.environ.get("USER", "root")}
+    log = tmp_path / "log"
+    with log.open("wb") as stream:
+        done = subprocess.run(
+            [program, "run", str(checkout / "main.nf"), *words],
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            timeout=2400,
+            check=False,
+        )
+    said = log.read_text(encoding="utf-8")
+    print(said)
+    assert done.returncode == 0, said[-4000:]
+    table = (tmp_path / "out" / "tables" / "table1.md").read_text(encoding="utf-8").strip()
+    assert table in said
+    assert {path.name for path in (tmp_path / "out" / "registration").iterdir()} == METHODS
+    with (tmp_path / "out" / "pipeline_info" / "trace.txt").open(encoding="utf-8") as rows:
+        tasks = list(csv.DictReader(rows, delimiter="\t"))
+    assert {task["status"] for task in tasks} == {"COMPLETED"}
+    for task in tasks:
+        assert "ch-run" in (Path(task["workdir"]) / ".command.run").read_text(encoding="utf-8"), task["process"]
+        assert task["peak_rss"] != "-", "ps of the image measured nothing"
+    inside = re.search(r"python (\S+), torch", image.run("wssamnet --version"))
+    assert inside is not None
+    versions = (tmp_path / "out" / "pipeline_info" / "versions.txt").read_text(encoding="utf-8")
+    assert set(re.findall(r"python ([^,]+),", versions)) == {inside.group(1)}
