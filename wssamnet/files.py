@@ -1,14 +1,48 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, names that stay in their folder, and whether a place can be written."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from wssamnet.errors import WssamnetError
+
+FOLDER_NAME = "letters, digits, '.', '_' and '-', at most 100, a letter or digit first"
+_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+
+
+def names_a_folder(name: str) -> bool:
+    """Whether `name` is one folder everywhere, and so can lead nowhere else; see `FOLDER_NAME`."""
+    return _FOLDER_NAME.fullmatch(name) is not None
+
+
+def require_writable(path: str | Path, remedy: str = "another --out") -> None:
+    """Refuse a place that cannot be written, before any work; nothing is made.
+
+    Args:
+        path: a file or folder to be written, there or not.
+        remedy: what would be right.
+
+    Raises:
+        WssamnetError: it is a broken link, lies below a file, or the file system does not let us write there.
+    """
+    path = Path(path)
+    place = path if path.is_dir() else path.parent
+    for part in (path, *path.parents):
+        if part.is_symlink() and not part.exists():
+            raise WssamnetError("is a link that leads nowhere", part, remedy)
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir():
+        raise WssamnetError(f"cannot be made, {place} is a file", path, remedy)
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise WssamnetError(f"cannot be written, {place} is read-only", path, remedy)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import numpy as np
 from wssamnet.cohort import Case, Scan, check_cohort
 from wssamnet.errors import CohortError, GeometryError, ImageError, SettingsError, WssamnetError
 from wssamnet.images import Volume, read_grid, read_image
+from wssamnet.landmarks import Coordinates
 
 NAME = "pair"
 
@@ -20,9 +21,10 @@ class PairFiles:
 
     Args:
         fixed, moving: NIfTI files, the same modalities in the same order; those of one side share a grid.
-        landmarks: CSV of the moving scan, LPS mm.
+        landmarks: CSV of the moving scan.
         fixed_mask, moving_mask: brain, on the grid of that side.
         fixed_lesion, moving_lesion: voxels that must not count, on the grid of that side.
+        coordinates: what the landmark file holds; see `landmarks.to_lps`.
     """
 
     fixed: tuple[Path, ...]
@@ -32,6 +34,7 @@ class PairFiles:
     moving_mask: Path | None = None
     fixed_lesion: Path | None = None
     moving_lesion: Path | None = None
+    coordinates: Coordinates = "lps"
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -51,7 +54,7 @@ class PairFiles:
         return Case(
             NAME,
             Scan(dict(zip(names, self.fixed, strict=True)), None, self.fixed_mask),
-            Scan(dict(zip(names, self.moving, strict=True)), self.landmarks, self.moving_mask),
+            Scan(dict(zip(names, self.moving, strict=True)), self.landmarks, self.moving_mask, self.coordinates),
         )
 
 

@@ -19,7 +19,7 @@ from wssamnet.fields import AffineMap
 from wssamnet.files import write_json
 from wssamnet.geometry import Grid
 from wssamnet.images import Volume, read_image, write_image
-from wssamnet.landmarks import Landmarks, read_landmarks, write_landmarks
+from wssamnet.landmarks import Landmarks, write_landmarks
 from wssamnet.preprocessing.affine import Prealignment, prealign
 from wssamnet.preprocessing.brain import brain_mask, joint_box
 from wssamnet.preprocessing.intensity import Range, brain_range
@@ -79,8 +79,7 @@ def load_scan(scan: Scan, modalities: tuple[str, ...]) -> LoadedScan:
     native = volumes[0]
     if native.data.dtype.kind == "f":  # scaled integers arrive as float64
         native = Volume(native.data.astype(np.float32), native.grid)
-    landmarks = read_landmarks(scan.landmarks) if scan.landmarks is not None else None
-    return LoadedScan(native, channels, mask, ranges, landmarks)
+    return LoadedScan(native, channels, mask, ranges, scan.read_landmarks(native.grid))
 
 
 def _digest(path: Path) -> dict[str, Any]:

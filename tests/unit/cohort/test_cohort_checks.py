@@ -179,8 +179,14 @@ def test_scans_that_share_no_space(make_cohort: Make) -> None:
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ("voxels", "all 5 landmarks lie outside the image (they look like voxel indices; LPS millimetres)"),
-        ("ras", "all 5 landmarks lie outside the image (they look like RAS; LPS millimetres)"),
+        (
+            "voxels",
+            "(they look like voxel indices; LPS millimetres, or say --landmark-coordinates voxel)",
+        ),
+        (
+            "ras",
+            "(they look like RAS millimetres; LPS millimetres, or say --landmark-coordinates ras)",
+        ),
         (
             "far",
             "all 5 landmarks lie outside the image (LPS millimetres; the image reaches from X 0 to 152, Y -239 to -71",
