@@ -22,6 +22,17 @@ def names_a_folder(name: str) -> bool:
     return _FOLDER_NAME.fullmatch(name) is not None
 
 
+def lacking(path: Path) -> str | None:
+    """Why `path` is no file that can be read, for an error; None where it is one."""
+    if path.is_file():
+        return None
+    if path.is_dir():
+        return "is a folder"
+    if path.exists():
+        return "is not a regular file"
+    return "is a link that leads nowhere" if path.is_symlink() else "there is no such file"
+
+
 def require_writable(path: str | Path, remedy: str = "another --out") -> None:
     """Refuse a place that cannot be written, before any work; nothing is made.
 
@@ -46,6 +57,17 @@ def require_writable(path: str | Path, remedy: str = "another --out") -> None:
 
 
 @contextmanager
+def named_in_faults(path: Path) -> Iterator[None]:
+    """Give a fault of the disk the name of the file that was being written, where it has none."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = str(path)
+        raise
+
+
+@contextmanager
 def written_atomically(path: str | Path) -> Iterator[Path]:
     """Yield a temporary name beside `path` that is moved into place when the block succeeds.
 
@@ -55,7 +77,8 @@ def written_atomically(path: str | Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
     try:
-        yield temporary
+        with named_in_faults(path):
+            yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

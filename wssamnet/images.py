@@ -15,7 +15,7 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import DTypeLike, NDArray
 
 from wssamnet.errors import GeometryError, ImageError
-from wssamnet.files import written_atomically
+from wssamnet.files import lacking, written_atomically
 from wssamnet.geometry import Grid
 
 _ISAL_ERROR: type[Exception] = igzip_lib.IsalError  # type: ignore[assignment]  # its stub declares an instance
@@ -41,14 +41,20 @@ class Volume:
             raise GeometryError(f"an array of shape {self.data.shape} does not fit a grid of {self.grid.shape}")
 
 
+def _without(path: Path, said: str) -> str:
+    """The first line of a message that names the file, which ours do already."""
+    return said.splitlines()[0].replace(f": '{path}'", "").replace(f' of "{path}"', "").replace(str(path), path.name)
+
+
 def _load(path: Path) -> nib.Nifti1Image:
-    if not path.is_file():
-        raise ImageError("there is no such file", path)
+    if fault := lacking(path):
+        raise ImageError(fault, path, "a .nii or .nii.gz file")
     try:
-        image = nib.load(path)
+        with np.errstate(invalid="ignore"):  # a NaN in the affine is told below
+            image = nib.load(path)
     except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, OverflowError, zlib.error) as error:
         raise ImageError(
-            f"is not a readable NIfTI image: {str(error).splitlines()[0]}", path, "a .nii or .nii.gz file"
+            f"is not a readable NIfTI image: {_without(path, str(error))}", path, "a .nii or .nii.gz file"
         ) from None
     if not isinstance(image, nib.Nifti1Image | nib.Nifti2Image):
         raise ImageError(f"is a {type(image).__name__}, not a NIfTI image", path, "a .nii or .nii.gz file")
@@ -65,9 +71,17 @@ def _require_perpendicular(grid: Grid, path: Path) -> None:
         )
 
 
+def _raw_sizes(image: nib.Nifti1Image, path: Path) -> list[float]:
+    """The three voxel sizes as the file has them; nibabel takes a 0 for 1."""
+    with nib.openers.ImageOpener(path) as stream:
+        return [float(size) for size in type(image.header).from_fileobj(stream, check=False)["pixdim"][1:4]]
+
+
 def _grid(image: nib.Nifti1Image, shape: tuple[int, int, int], path: Path) -> Grid:
     if image.get_sform(coded=True)[1] == 0 and image.get_qform(coded=True)[1] == 0:
         raise ImageError("has neither sform nor qform, so its place in space is unknown", path, "set one of them")
+    if image.get_sform(coded=True)[1] == 0 and 0 in _raw_sizes(image, path):
+        raise ImageError("has a voxel size of 0 mm", path, "three sizes above 0, or an sform")
     unit = _UNITS.get(int(image.header["xyzt_units"]) & 7, "an unknown unit")
     if unit != "mm":
         raise ImageError(f"gives its voxel size in {unit}", path, "millimetres")
@@ -113,7 +127,10 @@ def _content(image: nib.Nifti1Image, path: Path) -> NDArray[Any]:
             # the whole stream, so that its checksum is compared (nibabel stops before it); ISA-L is also twice as fast
             voxels = int(np.prod(image.shape, dtype=object)) * image.get_data_dtype().itemsize
             image = type(image).from_bytes(_unpacked(path, voxels + int(image.dataobj.offset)))
-        return np.asanyarray(image.dataobj)
+        data, slope = np.asanyarray(image.dataobj), image.dataobj.slope
+        if slope != 1 or image.dataobj.inter != 0:  # a stored 0 comes back as a rounding error: background is exactly 0
+            data[np.abs(data) < abs(slope) / 2] = 0
+        return data
     except (OSError, EOFError, ValueError, OverflowError, MemoryError, _ISAL_ERROR) as error:
         said = str(error) or "it does not fit into memory"  # a MemoryError may say nothing
         raise ImageError(f"is truncated or damaged: {said.splitlines()[0]}", path, "copy the file again") from None

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from wssamnet.errors import LandmarkError
-from wssamnet.files import written_atomically
+from wssamnet.files import lacking, written_atomically
 from wssamnet.geometry import Array, Frame, Grid
 
 Coordinates = Literal["lps", "ras", "voxel"]
@@ -59,9 +59,8 @@ def to_lps(landmarks: Landmarks, coordinates: Coordinates, grid: Grid) -> Landma
 
 
 def _text(path: Path) -> str:
-    if path.exists() and not path.is_file():
-        kind = "a folder" if path.is_dir() else "not a regular file"
-        raise LandmarkError(f"is {kind}", path, "a readable CSV file")
+    if fault := lacking(path):
+        raise LandmarkError(fault, path, "a readable CSV file")
     try:
         if path.stat().st_size > _LONGEST:
             raise LandmarkError(f"holds {path.stat().st_size >> 20} MiB", path, "a CSV file of landmarks")
@@ -93,14 +92,15 @@ def read_landmarks(path: str | Path) -> Landmarks:
     rows = [(line, row) for line, row in cells if any(row)]
     header = rows[0][1] if rows else []
     if tuple(cell.lower() for cell in header) != tuple(name.lower() for name in _HEADER):
-        found = f"the header is '{','.join(header)[:60]}'" if rows else "is empty"
+        found = f"the header is {','.join(header)[:60]!r}" if rows else "is empty"
         separated = "Landmark, X, Y, Z with tabs" if tabs else "Landmark,X,Y,Z with commas"
         raise LandmarkError(found, path, f"the first line must be {separated}")
-    ids: list[int] = []
+    ids: dict[int, None] = {}
     points: list[list[float]] = []
     for line, row in rows[1:]:
         if len(row) != 4:
-            raise LandmarkError(f"line {line} has {len(row)} values", path, "4: id, X, Y, Z in LPS mm")
+            remedy = "4: id, X, Y, Z; decimal points, not commas" if len(row) == 7 else "4: id, X, Y, Z in LPS mm"
+            raise LandmarkError(f"line {line} has {len(row)} values", path, remedy)
         try:
             if "_" in "".join(row):  # Python's own way to group digits
                 raise ValueError
@@ -108,13 +108,13 @@ def read_landmarks(path: str | Path) -> Landmarks:
             ident = int(row[0])
         except ValueError:
             raise LandmarkError(
-                f"line {line} is '{','.join(row)[:60]}'", path, "a whole id and three numbers"
+                f"line {line} is {','.join(row)[:60]!r}", path, "a whole id and three numbers"
             ) from None
         if not np.isfinite(point).all():
             raise LandmarkError(f"line {line} holds a value that is not finite", path, "three finite numbers, LPS mm")
         if ident in ids:
             raise LandmarkError(f"landmark {ident} occurs twice", path, "every id once")
-        ids.append(ident)
+        ids[ident] = None
         points.append(point)
     if not ids:
         raise LandmarkError("holds no landmark", path, "at least one row below the header")

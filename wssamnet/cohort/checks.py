@@ -64,6 +64,11 @@ def _case_problems(case: Case, modalities: Sequence[str]) -> list[str]:
 
 def _problems(cases: Sequence[Case], modalities: Sequence[str]) -> list[str]:
     problems = _names(cases)
+    has = {name for case in cases for _, scan in case.scans() for name in scan.images}
+    if unknown := [name for name in modalities if cases and name not in has]:
+        told = ", ".join(sorted(has)) or "none"
+        problems.append(f"modalities: no scan of the cohort has {', '.join(unknown)} (they have {told})")
+        modalities = [name for name in modalities if name in has]
     # numpy and zlib release the interpreter's lock, so threads do; few, since each holds whole images
     with ThreadPoolExecutor(min(8, cpu_count() or 1)) as pool:
         for found in pool.map(lambda case: _case_problems(case, modalities), cases):

@@ -9,6 +9,7 @@ import numpy as np
 
 from wssamnet.cohort import Case, Scan, check_cohort
 from wssamnet.errors import CohortError, GeometryError, ImageError, SettingsError, WssamnetError
+from wssamnet.files import lacking
 from wssamnet.images import Volume, read_grid, read_image
 from wssamnet.landmarks import Coordinates
 
@@ -90,9 +91,9 @@ def examine_pair(files: PairFiles) -> tuple[Volume | None, Volume | None]:
             "as many of each, the same modalities in the same order",
         )
     problems: list[str] = []
-    missing = [path for path in files.all().values() if not path.is_file()]
+    missing = {path: fault for path in files.all().values() if (fault := lacking(path))}
     if missing:
-        raise CohortError([str(ImageError("there is no such file", path)) for path in missing])
+        raise CohortError([ImageError(fault, path, "check the name") for path, fault in missing.items()])
     try:
         check_cohort([files.case()], files.modalities)
     except CohortError as error:

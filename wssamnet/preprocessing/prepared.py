@@ -103,10 +103,12 @@ def load_prepared(folder: str | Path) -> PreparedCase:
         raise CohortError([f"{folder}: is not a prepared case (made by `wssamnet preprocess`)"])
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        case = PreparedCase(folder, dict(record))
+        if not isinstance(record, dict):
+            raise ValueError("no object")
+        case = PreparedCase(folder, record)
         _ = case.id, case.grid, case.prealignment
     except (OSError, ValueError, KeyError, TypeError, GeometryError) as error:
-        said = (str(error) or "it is empty").splitlines()[0]
+        said = f"{error} is missing" if isinstance(error, KeyError) else str(error).splitlines()[0]
         raise CohortError([f"{path}: does not describe a prepared case: {said} (prepare the case again)"]) from None
     if not names_a_folder(case.id):
         raise CohortError([f"{path}: the id '{case.id[:120]}' cannot name a folder everywhere ({FOLDER_NAME})"])

@@ -13,6 +13,7 @@ import numpy as np
 
 from wssamnet.errors import GeometryError, ImageError
 from wssamnet.fields import AffineMap, Chain, DisplacementField, Transform
+from wssamnet.files import lacking
 from wssamnet.images import read_displacement
 from wssamnet.transforms.ants_matrix import parse_ants_matrix
 from wssamnet.transforms.itk_text import MAGIC, parse_itk_text
@@ -69,8 +70,8 @@ def read_transform(path: str | Path) -> Transform:
         ImageError, GeometryError: the file is missing, damaged, or of another kind.
     """
     path = Path(path)
-    if not path.is_file():
-        raise ImageError("there is no such file", path)
+    if fault := lacking(path):
+        raise ImageError(fault, path, KINDS)
     name = path.name.lower()
     if name.endswith((".nii", ".nii.gz")):
         displacement, grid = read_displacement(path)
