@@ -43,7 +43,8 @@ def table() -> str:
         rows = [f"\n## {title}\n", "| input | outcome |", "|---|---|"]
         for entry in entries:
             said = (entry.says or "").replace("*", "…").replace("|", "\\|")
-            rows.append(f"| {entry.name} | " + (f"`{said}` |" if said else f"accepted: {entry.accepted} |"))
+            quoted = f"`` {said} ``" if "`" in said else f"`{said}`"
+            rows.append(f"| {entry.name} | {quoted if said else 'accepted: ' + entry.accepted} |")
         parts.append("\n".join(rows) + "\n")
     return "".join(parts)
 
