@@ -73,7 +73,7 @@ def _require_perpendicular(grid: Grid, path: Path) -> None:
 
 def _raw_sizes(image: nib.Nifti1Image, path: Path) -> list[float]:
     """The three voxel sizes as the file has them; nibabel takes a 0 for 1."""
-    with nib.openers.ImageOpener(path) as stream:
+    with nib.openers.ImageOpener(str(path)) as stream:
         return [float(size) for size in type(image.header).from_fileobj(stream, check=False)["pixdim"][1:4]]
 
 
@@ -122,13 +122,15 @@ def _unpacked(path: Path, expected: int) -> bytes:
 
 
 def _content(image: nib.Nifti1Image, path: Path) -> NDArray[Any]:
+    proxy: Any = image.dataobj
     try:
         if path.name.endswith(".gz"):
             # the whole stream, so that its checksum is compared (nibabel stops before it); ISA-L is also twice as fast
             voxels = int(np.prod(image.shape, dtype=object)) * image.get_data_dtype().itemsize
-            image = type(image).from_bytes(_unpacked(path, voxels + int(image.dataobj.offset)))
-        data, slope = np.asanyarray(image.dataobj), image.dataobj.slope
-        if slope != 1 or image.dataobj.inter != 0:  # a stored 0 comes back as a rounding error: background is exactly 0
+            image = type(image).from_bytes(_unpacked(path, voxels + int(proxy.offset)))
+            proxy = image.dataobj
+        data, slope = np.asanyarray(proxy), proxy.slope
+        if slope != 1 or proxy.inter != 0:  # a stored 0 comes back as a rounding error: background is exactly 0
             data[np.abs(data) < abs(slope) / 2] = 0
         return data
     except (OSError, EOFError, ValueError, OverflowError, MemoryError, _ISAL_ERROR) as error:

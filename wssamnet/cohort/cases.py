@@ -114,8 +114,9 @@ def read_case(path: str | Path) -> Case:
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() or not path.exists() else None
-        case = Case.from_dict(content)
+        if path.exists() and not path.is_file():
+            raise ValueError("a folder or a pipe")
+        case = Case.from_dict(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         said = error.strerror or "cannot be read"
         raise CohortError([f"{path}: {said} (a case made by `wssamnet check`)"]) from None
