@@ -66,8 +66,10 @@ workflow STUDY {
     def split = [values.test_cases ? "--test-cases ${quoted(values.test_cases)}" : null,
         values.folds ? "--folds ${values.folds}" : null,
         values.test_cases || values.folds ? null : "--test-ratio ${values.test_ratio}"].findAll().join(' ')
+    def layout = ["--landmark-coordinates ${values.landmark_coordinates}", values.sessions ? "--sessions ${quoted(values.sessions)}" : null]
+        .findAll().join(' ')
 
-    CHECK_COHORT(source, "${split} ${settingsFor('check', values, schema)}".toString(), code.check)
+    CHECK_COHORT(source, "${layout} ${split} ${settingsFor('check', values, schema)}".toString(), code.check)
     cases = CHECK_COHORT.out.cases.flatten().map { path -> new groovy.json.JsonSlurper().parse(path.toFile()) }
     roles = CHECK_COHORT.out.splits.splitCsv(header: true).map { row -> tuple(row.case, row.fold as int, row.role) }
 
@@ -187,7 +189,7 @@ workflow {
         if (values.input) {
             def input = file(values.input)
             if (!input.exists()) {
-                refuse("--input: ${values.input} does not exist (a folder as BraTSReg lays it out, or a samplesheet CSV)", values.outdir)
+                refuse("--input: ${values.input} does not exist (a folder as BraTSReg or BIDS lays it out, or a samplesheet CSV)", values.outdir)
             }
             def mounts = input.isDirectory() ? [input] : ([input] + listedFiles(input)).collect { path -> path.toAbsolutePath().parent }.unique()
             source = channel.of(tuple(quoted(input.toAbsolutePath()), cohortFingerprint(input), mounts))
@@ -197,7 +199,7 @@ workflow {
             source = SIMULATE.out.cohort.map { folder -> tuple(quoted(folder), 'embedded', [folder]) }
         }
         else {
-            refuse('No cohort: give --input COHORT (BraTSReg folders, or a samplesheet CSV), or -profile test or -profile demo for the embedded one', values.outdir)
+            refuse('No cohort: give --input COHORT (BraTSReg or BIDS folders, or a samplesheet CSV), or -profile test or -profile demo for the embedded one', values.outdir)
         }
         forgetFailures(values.outdir)
         STUDY(source, values, chosen, schema)

@@ -54,11 +54,18 @@ def followImports(root, List pending, List found, List omitted) {
     return followImports(root, fresh.collectMany { file -> importedFiles(root, file) }, found + fresh, omitted)
 }
 
+// Every file below a folder, links followed, though not in a circle; `above`: the real folders on the way here.
+def filesBelow(folder, List above) {
+    def here = folder.toRealPath()
+    def entries = here in above ? [] : (folder.toFile().listFiles() ?: []).collect { entry -> entry.toPath() }
+    return entries.collectMany { path ->
+        java.nio.file.Files.isDirectory(path) ? filesBelow(path, above + [here]) : [path]
+    }
+}
+
 // Name, size and time of every file below a cohort folder, or of a samplesheet and the files it names.
 def cohortFingerprint(source) {
-    def files = source.isDirectory()
-        ? java.nio.file.Files.walk(source, java.nio.file.FileVisitOption.FOLLOW_LINKS).toList()
-        : [source] + listedFiles(source)
+    def files = source.isDirectory() ? filesBelow(source, []) : [source] + listedFiles(source)
     def lines = files.findAll { path -> java.nio.file.Files.isRegularFile(path) }.collect { path ->
         "${path} ${java.nio.file.Files.size(path)} ${java.nio.file.Files.getLastModifiedTime(path).toMillis()}".toString()
     }
@@ -68,7 +75,7 @@ def cohortFingerprint(source) {
 // The existing files that the cells of a samplesheet name, absolute or beside the sheet.
 def listedFiles(sheet) {
     def cells = sheet.text.readLines().collectMany { line -> line.tokenize(',;\t').collect { cell -> cell.trim().replaceAll(/^"|"$/, '') } }
-    return cells.toSet().toSorted().findAll { cell -> cell ==~ /.*\.(nii|nii\.gz|csv)/ }
+    return cells.toSet().toSorted().findAll { cell -> cell ==~ /.*\.(nii|nii\.gz|csv|tsv)/ }
         .collect { cell -> sheet.toAbsolutePath().parent.resolve(cell).normalize() }
         .findAll { path -> java.nio.file.Files.isRegularFile(path) }
 }

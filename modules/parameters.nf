@@ -31,7 +31,7 @@ WSSAMNet: registration of brain MRI before and after tumour surgery, with ANTs a
 
   nextflow run main.nf -profile test                       a tiny cohort of its own, in minutes
   nextflow run main.nf -profile demo                       the embedded cohort
-  nextflow run main.nf --input COHORT --outdir OUT         BraTSReg folders, or a samplesheet CSV
+  nextflow run main.nf --input COHORT --outdir OUT         BraTSReg or BIDS folders, or a samplesheet CSV
   nextflow run main.nf -params-file params.yml -resume     go on with what is there
 
 ${blocks.join('\n\n')}

@@ -1,14 +1,70 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, names that stay in their folder, and whether a place can be written."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from wssamnet.errors import WssamnetError
+
+FOLDER_NAME = "letters, digits, '.', '_' and '-', at most 100, a letter or digit first"
+_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+
+
+def names_a_folder(name: str) -> bool:
+    """Whether `name` is one folder everywhere, and so can lead nowhere else; see `FOLDER_NAME`."""
+    return _FOLDER_NAME.fullmatch(name) is not None
+
+
+def lacking(path: Path) -> str | None:
+    """Why `path` is no file that can be read, for an error; None where it is one."""
+    if path.is_file():
+        return None
+    if path.is_dir():
+        return "is a folder"
+    if path.exists():
+        return "is not a regular file"
+    return "is a link that leads nowhere" if path.is_symlink() else "there is no such file"
+
+
+def require_writable(path: str | Path, remedy: str = "another --out") -> None:
+    """Refuse a place that cannot be written, before any work; nothing is made.
+
+    Args:
+        path: a file or folder to be written, there or not.
+        remedy: what would be right.
+
+    Raises:
+        WssamnetError: it is a broken link, lies below a file, or the file system does not let us write there.
+    """
+    path = Path(path)
+    place = path if path.is_dir() else path.parent
+    for part in (path, *path.parents):
+        if part.is_symlink() and not part.exists():
+            raise WssamnetError("is a link that leads nowhere", part, remedy)
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir():
+        raise WssamnetError(f"cannot be made, {place} is a file", path, remedy)
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise WssamnetError(f"cannot be written, {place} is read-only", path, remedy)
+
+
+@contextmanager
+def named_in_faults(path: Path) -> Iterator[None]:
+    """Give a fault of the disk the name of the file that was being written, where it has none."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = str(path)
+        raise
 
 
 @contextmanager
@@ -21,7 +77,8 @@ def written_atomically(path: str | Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
     try:
-        yield temporary
+        with named_in_faults(path):
+            yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -67,7 +67,7 @@ class Grid:
             raise GeometryError(f"shape {self.shape} is not a 3-D grid", remedy="three positive sizes")
         affine = np.array(self.affine, dtype=np.float64)
         if affine.shape != (4, 4) or not np.isfinite(affine).all():
-            raise GeometryError("the affine is not a finite 4x4 matrix")
+            raise GeometryError("the affine is not a finite 4x4 matrix", remedy="sixteen finite numbers")
         if not np.allclose(affine[3], (0, 0, 0, 1)):
             raise GeometryError(f"the affine's last row is {affine[3].tolist()}", remedy="0 0 0 1")
         lengths = np.linalg.norm(affine[:3, :3], axis=0)

@@ -15,12 +15,14 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import DTypeLike, NDArray
 
 from wssamnet.errors import GeometryError, ImageError
-from wssamnet.files import written_atomically
+from wssamnet.files import lacking, written_atomically
 from wssamnet.geometry import Grid
 from wssamnet.kernels.threads import run_ranges
 
 _ISAL_ERROR: type[Exception] = igzip_lib.IsalError  # type: ignore[assignment]  # its stub declares an instance
 _SHEAR = 1e-4  # cosine between voxel axes up to which ITK takes them for perpendicular
+_UNITS = {0: "mm", 1: "meter", 2: "mm", 3: "micron"}  # no unit is taken for mm
+_TRAILING = 1 << 20  # bytes that may follow the voxels, padding
 _VECTOR = 1007  # NIFTI_INTENT_VECTOR: what ITK and ANTs write for displacement fields, values in LPS
 
 
@@ -40,14 +42,20 @@ class Volume:
             raise GeometryError(f"an array of shape {self.data.shape} does not fit a grid of {self.grid.shape}")
 
 
+def _without(path: Path, said: str) -> str:
+    """The first line of a message that names the file, which ours do already."""
+    return said.splitlines()[0].replace(f": '{path}'", "").replace(f' of "{path}"', "").replace(str(path), path.name)
+
+
 def _load(path: Path) -> nib.Nifti1Image:
-    if not path.is_file():
-        raise ImageError("there is no such file", path)
+    if fault := lacking(path):
+        raise ImageError(fault, path, "a .nii or .nii.gz file")
     try:
-        image = nib.load(path)
-    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error) as error:
+        with np.errstate(invalid="ignore"):  # a NaN in the affine is told below
+            image = nib.load(path)
+    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, OverflowError, zlib.error) as error:
         raise ImageError(
-            f"is not a readable NIfTI image: {str(error).splitlines()[0]}", path, "a .nii or .nii.gz file"
+            f"is not a readable NIfTI image: {_without(path, str(error))}", path, "a .nii or .nii.gz file"
         ) from None
     if not isinstance(image, nib.Nifti1Image | nib.Nifti2Image):
         raise ImageError(f"is a {type(image).__name__}, not a NIfTI image", path, "a .nii or .nii.gz file")
@@ -64,11 +72,19 @@ def _require_perpendicular(grid: Grid, path: Path) -> None:
         )
 
 
+def _raw_sizes(image: nib.Nifti1Image, path: Path) -> list[float]:
+    """The three voxel sizes as the file has them; nibabel takes a 0 for 1."""
+    with nib.openers.ImageOpener(str(path)) as stream:
+        return [float(size) for size in type(image.header).from_fileobj(stream, check=False)["pixdim"][1:4]]
+
+
 def _grid(image: nib.Nifti1Image, shape: tuple[int, int, int], path: Path) -> Grid:
     if image.get_sform(coded=True)[1] == 0 and image.get_qform(coded=True)[1] == 0:
         raise ImageError("has neither sform nor qform, so its place in space is unknown", path, "set one of them")
-    unit = image.header.get_xyzt_units()[0]
-    if unit not in ("mm", "unknown"):
+    if image.get_sform(coded=True)[1] == 0 and 0 in _raw_sizes(image, path):
+        raise ImageError("has a voxel size of 0 mm", path, "three sizes above 0, or an sform")
+    unit = _UNITS.get(int(image.header["xyzt_units"]) & 7, "an unknown unit")
+    if unit != "mm":
         raise ImageError(f"gives its voxel size in {unit}", path, "millimetres")
     try:
         grid = Grid(shape, image.affine)
@@ -91,13 +107,34 @@ def _scalar_grid(image: nib.Nifti1Image, path: Path) -> Grid:
     return _grid(image, (shape[0], shape[1], shape[2]), path)
 
 
+def _unpacked(path: Path, expected: int) -> bytes:
+    """A gzip file's whole content, every checksum compared; no more is unpacked than the header asks for."""
+    packed, parts, left = path.read_bytes(), [], expected + _TRAILING
+    while packed.strip(b"\0"):
+        member = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+        parts.append(member.decompress(packed, max_length=left))
+        left -= len(parts[-1])
+        if not member.eof:
+            if left <= 0:
+                raise ValueError("it unpacks to more than its header says")
+            raise EOFError("it ends before its content does")
+        packed = member.unused_data
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
 def _content(image: nib.Nifti1Image, path: Path) -> NDArray[Any]:
+    proxy: Any = image.dataobj
     try:
         if path.name.endswith(".gz"):
             # the whole stream, so that its checksum is compared (nibabel stops before it); ISA-L is also twice as fast
-            image = type(image).from_bytes(igzip.decompress(path.read_bytes()))
-        return np.asanyarray(image.dataobj)
-    except (OSError, EOFError, ValueError, MemoryError, _ISAL_ERROR) as error:
+            voxels = int(np.prod(image.shape, dtype=object)) * image.get_data_dtype().itemsize
+            image = type(image).from_bytes(_unpacked(path, voxels + int(proxy.offset)))
+            proxy = image.dataobj
+        data, slope = np.asanyarray(proxy), proxy.slope
+        if slope != 1 or proxy.inter != 0:  # a stored 0 comes back as a rounding error: background is exactly 0
+            data[np.abs(data) < abs(slope) / 2] = 0
+        return data
+    except (OSError, EOFError, ValueError, OverflowError, MemoryError, _ISAL_ERROR) as error:
         said = str(error) or "it does not fit into memory"  # a MemoryError may say nothing
         raise ImageError(f"is truncated or damaged: {said.splitlines()[0]}", path, "copy the file again") from None
 
@@ -133,7 +170,11 @@ def read_image(path: str | Path, dtype: DTypeLike = np.float32) -> Volume:
     grid = _scalar_grid(image, path)
     data = _content(image, path).reshape(grid.shape)
     _require_finite(data, path)
-    return Volume(np.asarray(data, dtype=dtype), grid)
+    with np.errstate(over="ignore"):
+        values = np.asarray(data, dtype=dtype)
+    if values.dtype.kind == "f" and values.dtype.itemsize < data.dtype.itemsize and not np.isfinite(values).all():
+        raise ImageError("holds values beyond the range of float32", path, "check the header's scl_slope and scl_inter")
+    return Volume(values, grid)
 
 
 def _in_file_order(data: NDArray[Any]) -> NDArray[Any]:

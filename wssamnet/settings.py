@@ -19,7 +19,7 @@ Modality = Literal["t1", "t1ce", "t2", "flair"]
 class Settings(BaseModel):
     """Parameters of preprocessing, networks, losses and training."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     preset: Literal["paper", "best"] = Field("paper", description="named set of values that the others override")
     seed: int = Field(0, ge=0, description="seed of every random number")
@@ -148,6 +148,8 @@ def make_settings(preset: str = "paper", values: dict[str, Any] | None = None) -
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"
         raise SettingsError(f"'{first.get('input')}' is not allowed", name, first["msg"]) from None
+    if len(set(settings.modalities)) < len(settings.modalities):
+        raise SettingsError(f"'{','.join(settings.modalities)}' is not allowed", "modalities", "each once")
     if settings.lncc_window % 2 == 0:
         raise SettingsError(f"'{settings.lncc_window}' is not allowed", "lncc_window", "an odd number")
     return settings

@@ -96,7 +96,7 @@ def test_a_trailing_axis_of_one_is_no_dimension(tmp_path: Path) -> None:
 
 def test_no_file(tmp_path: Path) -> None:
     _raises(tmp_path / "a.nii", "there is no such file")
-    _raises(tmp_path, "there is no such file", read=read_grid)
+    _raises(tmp_path, "is a folder", read=read_grid)
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_refused(tmp_path: Path, content: str | bytes, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("name", "message"), [("none.csv", "No such file"), (".", "Is a directory")])
+@pytest.mark.parametrize(("name", "message"), [("none.csv", "there is no such file"), (".", "is a folder")])
 def test_not_a_file(tmp_path: Path, name: str, message: str) -> None:
     with pytest.raises(LandmarkError, match=message):
         read_landmarks(tmp_path / name)

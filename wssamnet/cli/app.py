@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import platform
 import sys
@@ -42,7 +43,13 @@ THREAD_VARIABLES = (
     "NUMBA_NUM_THREADS",
     "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
 )
-FAULTS_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+_ROOM, _WRITABLE, _PLACE = "make room, or choose another place", "a place that may be written", "another place"
+FAULTS_OF_THE_DISK = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _ROOM),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), _WRITABLE),
+    **dict.fromkeys((errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG), _PLACE),
+    **dict.fromkeys((errno.EIO, errno.ESTALE, errno.ETIMEDOUT), "look after the disk, then run it again"),
+}
 
 app = typer.Typer(
     name="wssamnet",
@@ -114,6 +121,7 @@ def run() -> None:
 
     Faults that the user can mend are plain lines and exit status 2; 85 asks to be called again.
     """
+    logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # its remarks on headers: ours are the errors
     try:
         app(prog_name="wssamnet")
     except WssamnetError as error:
@@ -127,7 +135,7 @@ def run() -> None:
     except OSError as error:
         if error.errno not in FAULTS_OF_THE_DISK:
             raise
-        _tell(f"{error.filename or 'output'}: {error.strerror}")
+        _tell(f"{error.filename or 'output'}: {error.strerror} ({FAULTS_OF_THE_DISK[error.errno]})")
         sys.exit(2)
 
 

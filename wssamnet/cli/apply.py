@@ -25,12 +25,15 @@ def require_output(out: Path, endings: tuple[str, ...], inputs: list[Path]) -> N
     Raises:
         WssamnetError: which of these it is.
     """
+    from wssamnet.files import require_writable
+
     if not out.name.lower().endswith(endings):
         raise WssamnetError("has the wrong ending", out, " or ".join(endings))
     if out.is_dir():
         raise WssamnetError("is a folder", out, "the name of a file")
     if out.exists() and any(path.exists() and out.samefile(path) for path in inputs):
         raise WssamnetError("is one of the inputs", out, "another --out")
+    require_writable(out)
 
 
 def apply(

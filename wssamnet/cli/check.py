@@ -7,23 +7,28 @@ from typing import Annotated
 
 import typer
 
-from wssamnet.cli.options import Out, Set, settings_from
+from wssamnet.cli.options import Coordinates, LandmarkCoordinates, Out, Set, settings_from
 
 
 def check(
-    cohort: Annotated[Path, typer.Argument(help="Folder as BraTSReg lays it out, or a samplesheet CSV.")],
+    cohort: Annotated[Path, typer.Argument(help="Folder as BraTSReg or BIDS lays it out, or a samplesheet CSV.")],
     out: Out,
     test_cases: Annotated[str, typer.Option(help="Ids of the test cases, with commas.")] = "",
     test_ratio: Annotated[float | None, typer.Option(help="Share of the cases to test on.")] = None,
     folds: Annotated[int, typer.Option(min=0, help="Folds of a cross-validation; 0 for one split.")] = 0,
+    landmark_coordinates: LandmarkCoordinates = Coordinates.lps,
+    sessions: Annotated[
+        str,
+        typer.Option(help="BIDS labels of the fixed and of the moving session: pre,post; numbers order themselves."),
+    ] = "",
     assignments: Set = None,
 ) -> None:
     """Read a whole cohort, list every problem at once, and split it into training and test cases."""
     from wssamnet.cohort import check_roles, examine_cohort, split_cases, write_manifest
 
     settings = settings_from(assignments)
-    cases = examine_cohort(cohort, settings.modalities)
-    tests = tuple(name.strip() for name in test_cases.split(",") if name.strip())
+    tests, named = (tuple(name.strip() for name in text.split(",") if name.strip()) for text in (test_cases, sessions))
+    cases = examine_cohort(cohort, settings.modalities, coordinates=landmark_coordinates.value, sessions=named)
     split = split_cases(
         [case.id for case in cases], test_cases=tests, test_ratio=test_ratio, folds=folds, seed=settings.seed
     )

@@ -3,17 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wssamnet.errors import SettingsError
+from wssamnet.errors import SettingsError, WssamnetError
 
 if TYPE_CHECKING:
     from wssamnet.settings import Settings
 
-Out = Annotated[Path, typer.Option(help="Folder of the output.")]
+
+class Coordinates(StrEnum):
+    """What landmark files hold; see `wssamnet.landmarks.to_lps`."""
+
+    lps = "lps"
+    ras = "ras"
+    voxel = "voxel"
+
+
+def writable_folder(out: Path) -> Path:
+    """The output folder, which is there or can be made.
+
+    Raises:
+        WssamnetError: it is a file, or cannot be written.
+    """
+    from wssamnet.files import require_writable
+
+    if out.exists() and not out.is_dir():
+        raise WssamnetError("exists and is not a folder", out, "another --out")
+    require_writable(out)
+    return out
+
+
+Out = Annotated[Path, typer.Option(help="Folder of the output.", callback=writable_folder)]
+LandmarkCoordinates = Annotated[
+    Coordinates,
+    typer.Option(help="What the landmark files hold: lps or ras millimetres, or voxel indices of the scan from 0."),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="One setting; see `wssamnet settings`. Repeatable."),

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from wssamnet.cli.options import Coordinates, LandmarkCoordinates
+
 
 class Refinement(StrEnum):
     """How much work is done."""
@@ -20,6 +22,7 @@ def register(
     fixed: Annotated[list[Path], typer.Option(help="Scan whose space is kept. Repeatable, one a modality.")],
     moving: Annotated[list[Path], typer.Option(help="Scan to be brought there; as many, in the same order.")],
     landmarks: Annotated[Path | None, typer.Option(help="Points of the moving scan: Landmark,X,Y,Z in LPS mm.")] = None,
+    landmark_coordinates: LandmarkCoordinates = Coordinates.lps,
     fixed_mask: Annotated[
         Path | None, typer.Option(help="Brain of the fixed scan, on its grid; for scans with a skull.")
     ] = None,
@@ -48,6 +51,7 @@ def register(
         moving,
         out,
         landmarks=landmarks,
+        landmark_coordinates=landmark_coordinates.value,
         fixed_mask=fixed_mask,
         moving_mask=moving_mask,
         fixed_lesion=fixed_lesion,

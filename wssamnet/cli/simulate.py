@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
+from wssamnet.cli.options import writable_folder
 from wssamnet.cli.progress import progress
 
 
 def simulate(
-    out: Annotated[Path, typer.Option(help="Folder of the cohort.")],
+    out: Annotated[Path, typer.Option(help="Folder of the cohort.", callback=writable_folder)],
     cases: Annotated[int, typer.Option(min=1, help="Number of cases.")] = 16,
     spacing_mm: Annotated[float, typer.Option(help="Voxel size, mm; 1 gives the challenge's grid.")] = 3.0,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same cohort.")] = 1,

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from wssamnet.errors import CohortError
+from wssamnet.files import FOLDER_NAME, names_a_folder
+from wssamnet.geometry import Grid
+from wssamnet.landmarks import COORDINATES, Coordinates, Landmarks, read_landmarks, to_lps
 
 
 @dataclass(frozen=True)
@@ -16,13 +19,26 @@ class Scan:
 
     Args:
         images: modality ("t1ce", …) to NIfTI file; all on one grid.
-        landmarks: CSV in LPS mm, where known.
+        landmarks: CSV, where known.
         mask: brain mask on the images' grid, where given.
+        coordinates: what the landmark file holds; see `landmarks.to_lps`.
     """
 
     images: dict[str, Path]
     landmarks: Path | None = None
     mask: Path | None = None
+    coordinates: Coordinates = "lps"
+
+    def read_landmarks(self, grid: Grid) -> Landmarks | None:
+        """The landmarks in LPS mm, None where there is no file.
+
+        Args:
+            grid: the native grid of the scan's images, which voxel coordinates count on.
+
+        Raises:
+            LandmarkError: the file cannot be read.
+        """
+        return to_lps(read_landmarks(self.landmarks), self.coordinates, grid) if self.landmarks else None
 
     def files(self) -> list[Path]:
         """Every file of the scan."""
@@ -33,6 +49,7 @@ class Scan:
         return {
             "images": {name: str(path.resolve()) for name, path in sorted(self.images.items())},
             "landmarks": str(self.landmarks.resolve()) if self.landmarks else None,
+            "landmark_coordinates": self.coordinates,
             "mask": str(self.mask.resolve()) if self.mask else None,
         }
 
@@ -40,10 +57,14 @@ class Scan:
     def from_dict(cls, content: dict[str, Any]) -> Scan:
         """Build it from `to_dict`'s description."""
         landmarks, mask = content.get("landmarks"), content.get("mask")
+        coordinates = content.get("landmark_coordinates", "lps")
+        if coordinates not in COORDINATES:
+            raise ValueError(f"landmark_coordinates: {coordinates}")
         return cls(
             {str(name): Path(path) for name, path in content["images"].items()},
             Path(landmarks) if landmarks else None,
             Path(mask) if mask else None,
+            coordinates,
         )
 
 
@@ -89,13 +110,18 @@ def read_case(path: str | Path) -> Case:
     """Read a case written by `write_manifest`.
 
     Raises:
-        CohortError: the file is missing, or does not describe a case.
+        CohortError: the file is missing, does not describe a case, or gives it an id that leads out of its folder.
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return Case.from_dict(content)
+        if path.exists() and not path.is_file():
+            raise ValueError("a folder or a pipe")
+        case = Case.from_dict(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
-        raise CohortError([f"{path}: {error.strerror or 'cannot be read'}"]) from None
+        said = error.strerror or "cannot be read"
+        raise CohortError([f"{path}: {said} (a case made by `wssamnet check`)"]) from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise CohortError([f"{path}: does not describe a case (made by `wssamnet check`)"]) from None
+    if not names_a_folder(case.id):
+        raise CohortError([f"{path}: the id '{case.id[:120]}' cannot name a folder everywhere ({FOLDER_NAME})"])
+    return case

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from os import cpu_count
+from os.path import realpath
 from pathlib import Path
 
 from wssamnet.cohort.cases import Case
@@ -14,8 +15,8 @@ from wssamnet.cohort.layouts import find_cases
 from wssamnet.cohort.scans import ScanReport, examine_scan, overlap
 from wssamnet.cohort.splits import Fold
 from wssamnet.errors import CohortError
-
-_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+from wssamnet.files import FOLDER_NAME, names_a_folder
+from wssamnet.landmarks import Coordinates
 
 
 def _names(cases: Sequence[Case]) -> list[str]:
@@ -23,11 +24,8 @@ def _names(cases: Sequence[Case]) -> list[str]:
     seen: dict[str, str] = {}
     count = Counter(case.id.casefold() for case in cases)
     for case in cases:
-        if not _SAFE.fullmatch(case.id):
-            problems.append(
-                f"case '{case.id[:120]}': the id cannot name a folder everywhere "
-                "(letters, digits, '.', '_' and '-', at most 100, a letter or digit first)"
-            )
+        if not names_a_folder(case.id):
+            problems.append(f"case {case.id[:120]!r}: the id cannot name a folder everywhere ({FOLDER_NAME})")
         if count[case.id.casefold()] > 1 and seen.setdefault(case.id.casefold(), case.id) == case.id:
             problems.append(
                 f"case '{case.id}': the id occurs more than once (every id once, upper and lower case alike)"
@@ -51,7 +49,7 @@ def _case_problems(case: Case, modalities: Sequence[str]) -> list[str]:
     fixed = examine_scan(f"case '{case.id}': fixed scan", case.fixed, modalities)
     moving = examine_scan(f"case '{case.id}': moving scan", case.moving, modalities)
     problems = [*fixed.problems, *moving.problems, *_ids(case, fixed, moving)]
-    shared = {path.resolve() for path in case.fixed.files()} & {path.resolve() for path in case.moving.files()}
+    shared = {realpath(path) for path in case.fixed.files()} & {realpath(path) for path in case.moving.files()}
     problems += [
         f"{path}: is given for both the fixed and the moving scan (a file for each)" for path in sorted(shared)
     ]
@@ -67,6 +65,11 @@ def _case_problems(case: Case, modalities: Sequence[str]) -> list[str]:
 
 def _problems(cases: Sequence[Case], modalities: Sequence[str]) -> list[str]:
     problems = _names(cases)
+    has = {name for case in cases for _, scan in case.scans() for name in scan.images}
+    if unknown := [name for name in modalities if cases and name not in has]:
+        told = ", ".join(sorted(has)) or "none"
+        problems.append(f"modalities: no scan of the cohort has {', '.join(unknown)} (they have {told})")
+        modalities = [name for name in modalities if name in has]
     # numpy and zlib release the interpreter's lock, so threads do; few, since each holds whole images
     with ThreadPoolExecutor(min(8, cpu_count() or 1)) as pool:
         for found in pool.map(lambda case: _case_problems(case, modalities), cases):
@@ -89,17 +92,35 @@ def check_cohort(cases: Sequence[Case], modalities: Sequence[str]) -> None:
         raise CohortError(problems)
 
 
-def examine_cohort(source: str | Path, modalities: Sequence[str]) -> list[Case]:
+def examine_cohort(
+    source: str | Path,
+    modalities: Sequence[str],
+    *,
+    coordinates: Coordinates = "lps",
+    sessions: Sequence[str] = (),
+) -> list[Case]:
     """`read_cohort` and `check_cohort` in one, so that one run lists the problems of both.
+
+    Args:
+        source, modalities, sessions: see `find_cases`.
+        coordinates: what the landmark files hold; see `landmarks.to_lps`.
 
     Raises:
         CohortError: every problem, one line each.
     """
-    found = find_cases(source, modalities)
-    problems = [*found.problems, *_problems(found.cases, modalities)]
+    found = find_cases(source, modalities, sessions)
+    cases = [
+        replace(
+            case,
+            fixed=replace(case.fixed, coordinates=coordinates),
+            moving=replace(case.moving, coordinates=coordinates),
+        )
+        for case in found.cases
+    ]
+    problems = [*found.problems, *_problems(cases, modalities)]
     if problems:
         raise CohortError(problems)
-    return list(found.cases)
+    return cases
 
 
 def check_roles(cases: Sequence[Case], folds: Sequence[Fold]) -> tuple[str, ...]:

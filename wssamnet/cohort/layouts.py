@@ -1,4 +1,4 @@
-"""Where the files of a cohort are: the challenge's folders, or a samplesheet with any names."""
+"""Where the files of a cohort are: the challenge's folders, BIDS's, or a samplesheet with any names."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from wssamnet.cohort.bids import find_subjects, is_subject
 from wssamnet.cohort.cases import Case, Scan
 from wssamnet.cohort.samplesheet import read_samplesheet
 from wssamnet.errors import CohortError
@@ -105,13 +106,15 @@ def _case_folders(source: Path, pattern: re.Pattern[str]) -> dict[Path, list[tup
     return {}
 
 
-def find_cases(source: str | Path, modalities: Sequence[str] = KNOWN_MODALITIES) -> Found:
+def find_cases(source: str | Path, modalities: Sequence[str] = KNOWN_MODALITIES, sessions: Sequence[str] = ()) -> Found:
     """Tell the files of a cohort apart without reading any image.
 
     Args:
         source: a folder in the challenge's layout (its parent, or one case's folder, will do;
-            folders without such files are passed over), or a samplesheet CSV.
+            folders without such files are passed over), a folder of BIDS subjects (see `bids`), or a
+            samplesheet CSV.
         modalities: names that are expected besides the challenge's four.
+        sessions: BIDS labels of the fixed and of the moving scan; () where numbers order them.
 
     Returns:
         the cases and the problems; whether the files exist and can be used is for `check_cohort`.
@@ -125,6 +128,11 @@ def find_cases(source: str | Path, modalities: Sequence[str] = KNOWN_MODALITIES)
         return Found((), (f"{source}: there is no such file or folder (a cohort's folder or a samplesheet)",))
     problems: list[str] = []
     cases: list[Case] = []
+    if is_subject(source) or any(map(is_subject, _entries(source))):
+        subjects = [source] if is_subject(source) else [path for path in _entries(source) if is_subject(path)]
+        return Found(*find_subjects(subjects, modalities, sessions))
+    if sessions:
+        problems.append(f"{source}: sessions are named, but it holds no folder sub-… (a BIDS cohort, or no sessions)")
     for folder, files in _case_folders(source, _pattern(modalities)).items():
         case = _brats_case(folder, files, problems)
         if case is not None:

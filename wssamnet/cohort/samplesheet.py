@@ -16,6 +16,7 @@ from wssamnet.cohort.cases import Case, Scan
 
 _USUAL = ("case", *(f"{side}_{name}" for side in ("fixed", "moving")
                     for name in ("t1", "t1ce", "t2", "flair", "landmarks", "mask")))  # fmt: skip
+_LONGEST = 1 << 26  # bytes
 
 
 def _delimiter(header: str) -> str:
@@ -38,17 +39,21 @@ def read_samplesheet(path: Path) -> tuple[tuple[Case, ...], tuple[str, ...]]:
         the cases in the sheet's order, and one line for each problem.
     """
     try:
+        if path.stat().st_size > _LONGEST:
+            return (), (f"{path}: holds {path.stat().st_size >> 20} MiB (a samplesheet, one row a case)",)
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return (), (f"{path}: cannot be read as text (a CSV file in UTF-8)",)
     lines = text.splitlines()
     if not lines:
         return (), (f"{path}: is empty (a header row and one row a case)",)
-    rows = [
-        [cell.strip() for cell in row]
-        for row in csv.reader(io.StringIO(text), delimiter=_delimiter(lines[0]))
-        if any(cell.strip() for cell in row)
-    ]
+    reader = csv.reader(io.StringIO(text), delimiter=_delimiter(lines[0]))
+    try:
+        rows = [[cell.strip() for cell in row] for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        return (), (f"{path}: is not a CSV file: {error} (a header row and one row a case)",)
+    if "\0" in text:
+        return (), (f"{path}: holds a null character (a CSV file in UTF-8)",)
     header = [name.lower() for name in rows[0]] if rows else []
     problems = [f"{path}: {line}" for line in map(_column_problem, header) if line]
     problems += [

@@ -10,13 +10,15 @@ import numpy as np
 
 from wssamnet.cohort.cases import Scan
 from wssamnet.errors import WssamnetError
-from wssamnet.geometry import Array, Frame, Grid
+from wssamnet.geometry import Frame, Grid
 from wssamnet.images import Volume, read_grid, read_image
-from wssamnet.landmarks import Landmarks, read_landmarks
+from wssamnet.landmarks import COORDINATES, Coordinates, Landmarks, read_landmarks, to_lps
 
 _SPACING_MM = (0.1, 12.0)
 _EXTENT_MM = (30.0, 600.0)
 _LARGEST_VOXELS = 1 << 29
+_FARTHEST_MM = 1e5  # headers are float32: beyond it voxels move by a hundredth of a millimetre
+_MEANT = {"lps": "LPS millimetres", "ras": "RAS millimetres", "voxel": "voxel indices"}
 
 
 @dataclass
@@ -44,6 +46,9 @@ def _grid_problem(grid: Grid) -> str | None:
     if extent.min() < _EXTENT_MM[0] or extent.max() > _EXTENT_MM[1]:
         covers = " x ".join(f"{value:.0f}" for value in extent)
         return f"covers {covers} mm (a brain: between {_EXTENT_MM[0]:g} and {_EXTENT_MM[1]:g} mm along each axis)"
+    far = np.abs(grid.convert(np.array([(0, 0, 0), np.array(grid.shape) - 1]), Frame.IJK, Frame.LPS)).max()
+    if far > _FARTHEST_MM:
+        return f"lies {far:.3g} mm from the origin of the world (a header that puts the scan near it)"
     return None
 
 
@@ -80,43 +85,46 @@ def _read(path: Path, what: str, report: ScanReport) -> Volume | None:
     return volume
 
 
-def _outside(points: Array, grid: Grid) -> str:
-    """Why points may be outside their image, as the remedy of an error."""
+def _outside(landmarks: Landmarks, coordinates: Coordinates, grid: Grid) -> str:
+    """Why landmarks, as the file gives them, may be outside their image: the remedy of an error."""
+    for other in COORDINATES:
+        if other != coordinates and grid.contains(to_lps(landmarks, other, grid).points, margin=0).all():
+            meant = _MEANT[coordinates]
+            return f"they look like {_MEANT[other]}; {meant}, or say --landmark-coordinates {other}"
+    if coordinates != "lps":
+        return f"{_MEANT[coordinates]}, as said"
     size = np.array(grid.shape)
-    if ((points >= 0) & (points <= size - 1)).all():
-        return "they look like voxel indices; LPS millimetres"
-    if grid.contains(points * (-1, -1, 1)).all():
-        return "they look like RAS; LPS millimetres"
     low, high = np.sort(grid.convert(np.array([[0, 0, 0], size - 1]), Frame.IJK, Frame.LPS), axis=0)
     span = ", ".join(f"{axis} {a:.0f} to {b:.0f}" for axis, a, b in zip("XYZ", low, high, strict=True))
     return f"LPS millimetres; the image reaches from {span}"
 
 
-def _landmark_problem(landmarks: Landmarks, volume: Volume) -> str | None:
+def _landmark_problem(given: Landmarks, coordinates: Coordinates, volume: Volume) -> str | None:
+    landmarks = to_lps(given, coordinates, volume.grid)
     inside = volume.grid.contains(landmarks.points)
-    count = len(landmarks)
+    count, meant = len(landmarks), _MEANT[coordinates]
     if not inside.all():
         if not inside.any():
-            return f"all {count} landmarks lie outside the image ({_outside(landmarks.points, volume.grid)})"
+            return f"all {count} landmarks lie outside the image ({_outside(given, coordinates, volume.grid)})"
         out = [ident for ident, good in zip(landmarks.ids, inside, strict=True) if not good]
         some = ", ".join(map(str, out[:6])) + (", …" if len(out) > 6 else "")
-        return f"{len(out)} of {count} landmarks lie outside the image: {some} (LPS millimetres inside it)"
+        return f"{len(out)} of {count} landmarks lie outside the image: {some} ({meant} inside it)"
     ijk = np.rint(volume.grid.convert(landmarks.points, Frame.LPS, Frame.IJK)).astype(int)
     i, j, k = np.clip(ijk, 0, np.array(volume.grid.shape) - 1).T
     empty = int(np.count_nonzero(volume.data[i, j, k] == 0))
     if empty > count / 2:
-        return f"{empty} of {count} landmarks lie on background of the image (LPS millimetres, of this scan)"
+        return f"{empty} of {count} landmarks lie on background of the image ({meant}, of this scan)"
     return None
 
 
-def _examine_landmarks(path: Path, volume: Volume | None, report: ScanReport) -> None:
+def _examine_landmarks(path: Path, coordinates: Coordinates, volume: Volume | None, report: ScanReport) -> None:
     try:
         landmarks = read_landmarks(path)
     except WssamnetError as error:
         report.problems.append(str(error))
         return
     report.landmark_ids = landmarks.ids
-    fault = _landmark_problem(landmarks, volume) if volume is not None else None
+    fault = _landmark_problem(landmarks, coordinates, volume) if volume is not None else None
     if fault:
         report.problems.append(f"{path}: {fault}")
 
@@ -145,7 +153,7 @@ def examine_scan(name: str, scan: Scan, modalities: Sequence[str]) -> ScanReport
         if mask is not None and report.first == scan.mask:
             report.grid = report.first = None  # no image could be read: a mask alone places nothing
     if scan.landmarks is not None:
-        _examine_landmarks(scan.landmarks, first, report)
+        _examine_landmarks(scan.landmarks, scan.coordinates, first, report)
     return report
 
 

@@ -82,13 +82,16 @@ def split_cases(
             raise CohortError([f"test_ratio: {test_ratio} (a number between 0 and 1)"])
         tests = [tuple(shuffled[: max(1, round(test_ratio * len(names)))])]
     else:
-        raise CohortError(["no test case is asked for (test_cases, test_ratio or folds)"])
+        raise CohortError(["test_cases, test_ratio, folds: no test case is asked for (one of them)"])
     result = []
     for index, test in enumerate(tests, start=1):
         train = tuple(name for name in names if name not in set(test))
         if not train:
             raise CohortError(
-                [f"all {len(names)} cases are test cases, none is left to train on (fewer test cases, or more cases)"]
+                [
+                    f"test_cases: none of {len(names)} cases is left to train on "
+                    "(fewer test cases, or more cases; `wssamnet register` takes one pair)"
+                ]
             )
         result.append(Fold(index, train, tuple(sorted(test))))
     return result

@@ -29,7 +29,7 @@ from wssamnet.evaluation.planes import Marks, cut_planes
 from wssamnet.evaluation.regularity import determinant_around, regularity
 from wssamnet.evaluation.robustness import robustness
 from wssamnet.fields import DisplacementField
-from wssamnet.files import write_json
+from wssamnet.files import FOLDER_NAME, names_a_folder, write_json
 from wssamnet.geometry import Grid
 from wssamnet.images import Volume, read_displacement, read_image
 from wssamnet.landmarks import read_landmarks
@@ -37,11 +37,11 @@ from wssamnet.landmarks import read_landmarks
 _AXES = ("x", "y", "z")
 
 
-def _pair(case: Case, registration: Path, problems: list[str]) -> Marks | None:
+def _pair(case: Case, grids: tuple[Grid, Grid], registration: Path, problems: list[str]) -> Marks | None:
     """The landmarks that both scans have, and where the method put them (NaN where it did not)."""
-    if case.fixed.landmarks is None or case.moving.landmarks is None:
+    fixed, moving = case.fixed.read_landmarks(grids[0]), case.moving.read_landmarks(grids[1])
+    if fixed is None or moving is None:
         return None
-    fixed, moving = read_landmarks(case.fixed.landmarks), read_landmarks(case.moving.landmarks)
     ids = tuple(ident for ident in fixed.ids if ident in moving.ids)
     alone = sorted(set(fixed.ids) ^ set(moving.ids))
     if alone:
@@ -115,7 +115,7 @@ def _read_record(path: Path, lost: str, problems: list[str]) -> dict[str, Any]:
     """A JSON record; a missing or damaged one is a problem, since `lost` is then unknown."""
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         problems.append(f"{path.name} cannot be read: {lost} unknown")
         return {}
 
@@ -148,9 +148,11 @@ def evaluate_case(registration: Path, prepared: Path, case: Case, out: Path) -> 
     method = str(run.get("method") or registration.resolve().parent.name)
     if str(run.get("case") or case.id) != case.id:
         raise WssamnetError(f"holds case {run['case']}, not {case.id}", registration, "the matching case file")
-    marks = _pair(case, registration, problems)
+    if not names_a_folder(method):
+        raise WssamnetError(f"gives a method '{method[:120]}' that cannot name a folder", registration, FOLDER_NAME)
     fixed, moving = read_image(prepared / "fixed.nii.gz"), read_image(prepared / "moving.nii.gz")
     mask_path = prepared / "fixed_brain.nii.gz"
+    marks = _pair(case, (fixed.grid, moving.grid), registration, problems)
     brain = _on(fixed.grid, read_image(mask_path, dtype=np.uint8), mask_path)
     mask = brain.data > 0
 

@@ -45,13 +45,19 @@ def save_model(folder: str | Path, model: nn.Module, *, kind: Kind, settings: Se
 
     Returns:
         the folder.
+
+    Raises:
+        ModelError: the disk is full.
     """
     folder = Path(folder)
     content = {"format": _FORMAT, "kind": kind, "channels": channels, "settings": settings.model_dump(mode="json")}
     write_json(folder / DESCRIPTION, content)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     with written_atomically(folder / WEIGHTS) as temporary:
-        save_file(weights, temporary)
+        try:
+            save_file(weights, temporary)
+        except SafetensorError as error:  # how it tells of a full disk
+            raise ModelError(f"cannot be written: {error}", folder / WEIGHTS, "make room, then run it again") from None
     return folder
 
 
@@ -72,9 +78,19 @@ def read_description(folder: str | Path) -> tuple[Kind, Settings, int]:
     except (ValueError, KeyError, TypeError) as error:
         reason = f"{error.error_count()} values are not allowed" if isinstance(error, ValidationError) else repr(error)
         raise ModelError(f"is damaged: {reason}", path, remedy) from None
+    if channels < 1:
+        raise ModelError(f"is damaged: {channels} channels", path, remedy)
     if content.get("format") != _FORMAT or kind not in ("segmentation", "wssamnet", "voxelmorph"):
         raise ModelError(f"describes '{kind}' in format {content.get('format')}", path, "a model of this version")
     return cast(Kind, kind), settings, channels
+
+
+def _least_bytes(kind: Kind, settings: Settings, channels: int) -> int:
+    """What the weights of the first and of the deepest convolution alone take, so that no description of a stranger
+    makes us build a network that its own weights cannot fill."""
+    first = settings.features if kind != "voxelmorph" else 16
+    deepest = settings.features**2 << (2 * settings.levels - 3) if kind != "voxelmorph" else 0
+    return 4 * 27 * max(first * channels, deepest)
 
 
 def load_model(folder: str | Path, kind: Kind | None = None) -> Model:
@@ -100,10 +116,16 @@ def load_model(folder: str | Path, kind: Kind | None = None) -> Model:
         raise ModelError(
             f"is damaged or not a safetensors file: {str(error).splitlines()[0]}", path, "copy or train it again"
         ) from None
+    if _least_bytes(found, settings, channels) > path.stat().st_size:
+        raise ModelError(
+            f"holds less than the network that {DESCRIPTION} describes", path, "the weights that belong to it"
+        )
     model = build_model(found, settings, channels)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
         reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise ModelError(f"does not fit the network that {DESCRIPTION} describes: {reason}", path) from None
+        raise ModelError(
+            f"does not fit the network that {DESCRIPTION} describes: {reason}", path, "the weights that belong to it"
+        ) from None
     return model.eval()

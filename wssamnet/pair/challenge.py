@@ -16,6 +16,7 @@ import numpy as np
 from wssamnet.cohort import Case, examine_cohort
 from wssamnet.errors import SettingsError, WssamnetError
 from wssamnet.fields import DisplacementField, jacobian_determinant, resample
+from wssamnet.files import require_writable
 from wssamnet.images import Volume, read_displacement, read_image, write_image
 from wssamnet.pair.register import register_pair
 from wssamnet.transforms import apply_to_image
@@ -86,6 +87,7 @@ def generate_output(
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise WssamnetError("exists and is not a folder", out, "another --output")
+    require_writable(out, "another --output")
     cases = examine_cohort(source, (DRIVING,))
     out.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []

@@ -9,7 +9,9 @@ import numpy as np
 
 from wssamnet.cohort import Case, Scan, check_cohort
 from wssamnet.errors import CohortError, GeometryError, ImageError, SettingsError, WssamnetError
+from wssamnet.files import lacking
 from wssamnet.images import Volume, read_grid, read_image
+from wssamnet.landmarks import Coordinates
 
 NAME = "pair"
 
@@ -20,9 +22,10 @@ class PairFiles:
 
     Args:
         fixed, moving: NIfTI files, the same modalities in the same order; those of one side share a grid.
-        landmarks: CSV of the moving scan, LPS mm.
+        landmarks: CSV of the moving scan.
         fixed_mask, moving_mask: brain, on the grid of that side.
         fixed_lesion, moving_lesion: voxels that must not count, on the grid of that side.
+        coordinates: what the landmark file holds; see `landmarks.to_lps`.
     """
 
     fixed: tuple[Path, ...]
@@ -32,6 +35,7 @@ class PairFiles:
     moving_mask: Path | None = None
     fixed_lesion: Path | None = None
     moving_lesion: Path | None = None
+    coordinates: Coordinates = "lps"
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -51,7 +55,7 @@ class PairFiles:
         return Case(
             NAME,
             Scan(dict(zip(names, self.fixed, strict=True)), None, self.fixed_mask),
-            Scan(dict(zip(names, self.moving, strict=True)), self.landmarks, self.moving_mask),
+            Scan(dict(zip(names, self.moving, strict=True)), self.landmarks, self.moving_mask, self.coordinates),
         )
 
 
@@ -87,9 +91,9 @@ def examine_pair(files: PairFiles) -> tuple[Volume | None, Volume | None]:
             "as many of each, the same modalities in the same order",
         )
     problems: list[str] = []
-    missing = [path for path in files.all().values() if not path.is_file()]
+    missing = {path: fault for path in files.all().values() if (fault := lacking(path))}
     if missing:
-        raise CohortError([str(ImageError("there is no such file", path)) for path in missing])
+        raise CohortError([ImageError(fault, path, "check the name") for path, fault in missing.items()])
     try:
         check_cohort([files.case()], files.modalities)
     except CohortError as error:

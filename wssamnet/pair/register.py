@@ -13,8 +13,9 @@ import numpy as np
 
 from wssamnet.errors import SettingsError
 from wssamnet.fields import DisplacementField, resample
-from wssamnet.files import write_json
+from wssamnet.files import require_writable, write_json
 from wssamnet.images import read_displacement, read_image, write_image
+from wssamnet.landmarks import COORDINATES, Coordinates
 from wssamnet.pair.folder import COMMAND, require_free, working_folder
 from wssamnet.pair.inputs import PairFiles, examine_pair
 from wssamnet.pair.picture import draw_planes
@@ -91,6 +92,7 @@ def register_pair(
     out: str | Path,
     *,
     landmarks: str | Path | None = None,
+    landmark_coordinates: Coordinates = "lps",
     fixed_mask: str | Path | None = None,
     moving_mask: str | Path | None = None,
     fixed_lesion: str | Path | None = None,
@@ -103,7 +105,9 @@ def register_pair(
         fixed, moving: one NIfTI file each, or as many of each in one order (modalities). Any orientation,
             spacing and file name; all of one side on one grid.
         out: a folder that is new, empty, or a former result of this function, which is then replaced.
-        landmarks: points of the moving scan, ``Landmark,X,Y,Z`` in LPS mm.
+        landmarks: points of the moving scan, ``Landmark,X,Y,Z``.
+        landmark_coordinates: what they are: "lps" or "ras" millimetres, or "voxel": indices of the moving image from
+            0. The result is in LPS mm.
         fixed_mask, moving_mask: brain, where the scans are not skull-stripped; else everything brighter
             than the background counts.
         fixed_lesion, moving_lesion: tumour, cavity or lesion; around its voxels similarity is not asked for,
@@ -121,8 +125,11 @@ def register_pair(
         raise SettingsError(f"'{refinement}' is unknown", "--refinement", "fast or accurate")
     out = Path(out)
     single = (landmarks, fixed_mask, moving_mask, fixed_lesion, moving_lesion)
-    files = PairFiles(_paths(fixed), _paths(moving), *map(_path, single))
+    if landmark_coordinates not in COORDINATES:
+        raise SettingsError(f"'{landmark_coordinates}' is unknown", "--landmark-coordinates", "lps, ras or voxel")
+    files = PairFiles(_paths(fixed), _paths(moving), *map(_path, single), landmark_coordinates)
     require_free(out, files.all().values())
+    require_writable(out)
     lesions = examine_pair(files)
     settings = make_settings(values={"modalities": files.modalities, "refinement": refinement})
     with working_folder(out) as work:

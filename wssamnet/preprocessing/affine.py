@@ -12,7 +12,7 @@ from scipy.linalg import polar
 from wssamnet.fields import AffineMap
 from wssamnet.geometry import Array, Frame, Grid
 from wssamnet.preprocessing.affine_search import Objective, about, affine_search, rigid_search
-from wssamnet.preprocessing.coarse import Coarse, coarsen
+from wssamnet.preprocessing.coarse import Coarse, coarsen, towards_ras
 from wssamnet.preprocessing.similarity import edge_correlation, mutual_information
 
 _LEVELS_MM = (8.0, 3.0)
@@ -151,10 +151,8 @@ def prealign(
         fixed_mask, moving_mask: (X, Y, Z) brain.
         fixed_grid, moving_grid: their grids.
     """
-    pyramid = [
-        [coarsen(channels, mask, grid, level) for level in _LEVELS_MM]
-        for channels, mask, grid in ((fixed, fixed_mask, fixed_grid), (moving, moving_mask, moving_grid))
-    ]
+    scans = (towards_ras(fixed, fixed_mask, fixed_grid), towards_ras(moving, moving_mask, moving_grid))
+    pyramid = [[coarsen(*scan, level) for level in _LEVELS_MM] for scan in scans]
     transform = search(*pyramid)
     figures = plausibility(transform, pyramid[0][0], pyramid[1][0])
     before = judge(AffineMap(), pyramid[0][-1], pyramid[1][-1])

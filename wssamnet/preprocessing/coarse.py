@@ -44,6 +44,23 @@ def _block_mean(array: NDArray[Any], factors: tuple[int, int, int]) -> NDArray[n
     return np.ascontiguousarray(result)
 
 
+def towards_ras(
+    channels: NDArray[np.float32], mask: NDArray[np.bool_], grid: Grid
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], Grid]:
+    """Views of a scan with its axes permuted and flipped to be closest to RAS: how a file is stored must not matter.
+
+    Args:
+        channels: (C, X, Y, Z).
+        mask: (X, Y, Z).
+        grid: their grid.
+    """
+    target = grid.canonical()
+    matrix = np.rint(np.linalg.inv(grid.affine) @ target.affine)[:3, :3]
+    order = [int(axis) for axis in np.abs(matrix).argmax(axis=0)]
+    flips = tuple(slice(None, None, int(matrix[axis, new])) for new, axis in enumerate(order))
+    return channels.transpose(0, *(axis + 1 for axis in order))[:, *flips], mask.transpose(order)[flips], target
+
+
 def coarsen(
     channels: NDArray[np.float32], mask: NDArray[np.bool_], grid: Grid, spacing_mm: float, *, smooth: float = 0.7
 ) -> Coarse:

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from wssamnet.cohort.cases import Case, Scan
 from wssamnet.errors import CohortError, GeometryError, ImageError
 from wssamnet.fields import AffineMap
-from wssamnet.files import write_json
+from wssamnet.files import named_in_faults, write_json
 from wssamnet.geometry import Grid
 from wssamnet.images import Volume, read_image, write_image
-from wssamnet.landmarks import Landmarks, read_landmarks, write_landmarks
+from wssamnet.landmarks import Landmarks, write_landmarks
 from wssamnet.preprocessing.affine import Prealignment, prealign
 from wssamnet.preprocessing.brain import brain_mask, joint_box
 from wssamnet.preprocessing.intensity import Range, brain_range
@@ -79,8 +79,7 @@ def load_scan(scan: Scan, modalities: tuple[str, ...]) -> LoadedScan:
     native = volumes[0]
     if native.data.dtype.kind == "f":  # scaled integers arrive as float64
         native = Volume(native.data.astype(np.float32), native.grid)
-    landmarks = read_landmarks(scan.landmarks) if scan.landmarks is not None else None
-    return LoadedScan(native, channels, mask, ranges, landmarks)
+    return LoadedScan(native, channels, mask, ranges, scan.read_landmarks(native.grid))
 
 
 def _digest(path: Path) -> dict[str, Any]:
@@ -109,16 +108,25 @@ def _record(case: Case, settings: Settings, grid: Grid, fixed: LoadedScan, movin
     }
 
 
+def _save(path: Path, array: NDArray[Any]) -> None:
+    """As `np.save`, whose own writing hides that a disk is full."""
+    with named_in_faults(path), path.open("wb", buffering=0) as stream:
+        np.lib.format.write_array_header_1_0(stream, np.lib.format.header_data_from_array_1_0(array))
+        left = memoryview(np.ascontiguousarray(array)).cast("B")
+        while left:  # a single call writes 2 GiB at most
+            left = left[stream.write(left) :]
+
+
 def _write_arrays(
     folder: Path, settings: Settings, grid: Grid, fixed: LoadedScan, moving: LoadedScan, start: AffineMap
 ) -> None:
     for side, scan, transform in (("fixed", fixed, AffineMap()), ("moving", moving, start)):
         images, mask = regrid(scan.channels, scan.mask, scan.grid, grid, transform)
-        np.save(folder / f"{side}.npy", images)
-        np.save(folder / f"{side}_mask.npy", mask)
+        _save(folder / f"{side}.npy", images)
+        _save(folder / f"{side}_mask.npy", mask)
         if scan.landmarks is not None:
             points = transform.inverse()(scan.landmarks.points)
-            np.save(folder / f"{side}_roi.npy", roi_mask(points, grid, settings.roi_voxels))
+            _save(folder / f"{side}_roi.npy", roi_mask(points, grid, settings.roi_voxels))
         write_image(folder / f"{side}.nii.gz", scan.native)
     write_image(folder / "fixed_brain.nii.gz", Volume(fixed.mask.astype(np.uint8), fixed.grid))
     if moving.landmarks is not None:

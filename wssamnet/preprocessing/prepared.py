@@ -25,8 +25,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wssamnet.errors import CohortError
+from wssamnet.errors import CohortError, GeometryError, ImageError
 from wssamnet.fields import AffineMap
+from wssamnet.files import FOLDER_NAME, names_a_folder
 from wssamnet.geometry import Grid
 from wssamnet.images import Volume, read_grid, read_image
 from wssamnet.landmarks import Landmarks, read_landmarks
@@ -60,8 +61,17 @@ class PreparedCase:
         return AffineMap(np.array(self.record["prealignment"]))
 
     def array(self, name: str) -> NDArray[Any]:
-        """One of the ``.npy`` arrays, memory-mapped, read-only."""
-        return np.asarray(np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
+        """One of the ``.npy`` arrays, memory-mapped, read-only.
+
+        Raises:
+            ImageError: the file is missing or damaged, or holds Python objects.
+        """
+        path = self.folder / f"{name}.npy"
+        try:
+            return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+        except (OSError, EOFError, ValueError) as error:
+            said = (str(error) or "it is empty").splitlines()[0]
+            raise ImageError(f"is no array that can be read: {said}", path, "prepare the case again") from None
 
     def has(self, name: str) -> bool:
         """Whether the array is there (ROIs need landmarks)."""
@@ -85,10 +95,21 @@ def load_prepared(folder: str | Path) -> PreparedCase:
     """Open a prepared case.
 
     Raises:
-        CohortError: the folder holds no prepared case.
+        CohortError: the folder holds no prepared case, a damaged one, or one whose id leads out of its folder.
     """
     folder = Path(folder)
     path = folder / "prepared.json"
     if not path.is_file():
         raise CohortError([f"{folder}: is not a prepared case (made by `wssamnet preprocess`)"])
-    return PreparedCase(folder, json.loads(path.read_text(encoding="utf-8")))
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(record, dict):
+            raise ValueError("no object")
+        case = PreparedCase(folder, record)
+        _ = case.id, case.grid, case.prealignment
+    except (OSError, ValueError, KeyError, TypeError, GeometryError) as error:
+        said = f"{error} is missing" if isinstance(error, KeyError) else str(error).splitlines()[0]
+        raise CohortError([f"{path}: does not describe a prepared case: {said} (prepare the case again)"]) from None
+    if not names_a_folder(case.id):
+        raise CohortError([f"{path}: the id '{case.id[:120]}' cannot name a folder everywhere ({FOLDER_NAME})"])
+    return case

@@ -13,6 +13,7 @@ import numpy as np
 
 from wssamnet.errors import GeometryError, ImageError
 from wssamnet.fields import AffineMap, Chain, DisplacementField, Transform
+from wssamnet.files import lacking
 from wssamnet.images import read_displacement
 from wssamnet.transforms.ants_matrix import parse_ants_matrix
 from wssamnet.transforms.itk_hdf5 import parse_itk_hdf5
@@ -76,8 +77,8 @@ def read_transform(path: str | Path) -> Transform:
         ImageError, GeometryError: the file is missing, damaged, or of another kind.
     """
     path = Path(path)
-    if not path.is_file():
-        raise ImageError("there is no such file", path)
+    if fault := lacking(path):
+        raise ImageError(fault, path, KINDS)
     name = path.name.lower()
     if name.endswith((".nii", ".nii.gz")):
         displacement, grid = read_displacement(path)

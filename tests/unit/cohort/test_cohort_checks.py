@@ -137,10 +137,7 @@ def test_only_the_modalities_asked_for_count(make_cohort: Make) -> None:
     damage(root / FIXED_T2, "truncated")
     assert len(examine_cohort(root, ("t1ce",))) == 1
     assert "truncated" in problems(root, ("t1ce", "t2"))[0]
-    assert (
-        "fixed scan: has no flair (it has t1ce, t2; add the file or change `modalities`)"
-        in problems(root, ("flair",))[0]
-    )
+    assert problems(root, ("flair",)) == ("modalities: no scan of the cohort has flair (they have t1ce, t2)",)
 
 
 @pytest.mark.parametrize("what", ["shape", "affine"])
@@ -179,8 +176,14 @@ def test_scans_that_share_no_space(make_cohort: Make) -> None:
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ("voxels", "all 5 landmarks lie outside the image (they look like voxel indices; LPS millimetres)"),
-        ("ras", "all 5 landmarks lie outside the image (they look like RAS; LPS millimetres)"),
+        (
+            "voxels",
+            "(they look like voxel indices; LPS millimetres, or say --landmark-coordinates voxel)",
+        ),
+        (
+            "ras",
+            "(they look like RAS millimetres; LPS millimetres, or say --landmark-coordinates ras)",
+        ),
         (
             "far",
             "all 5 landmarks lie outside the image (LPS millimetres; the image reaches from X 0 to 152, Y -239 to -71",

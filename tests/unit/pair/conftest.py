@@ -4,28 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
-import nilearn
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from pair_samples import MadePair
+from pair_samples import TEMPLATE, MadePair, reference
 from scipy.ndimage import binary_erosion
 from wssamnet.landmarks import Landmarks, write_landmarks
-
-TEMPLATE = Path(nilearn.__file__).parent / "datasets" / "data" / "mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
-
-
-def _reference(size: list[int], spacing: list[float], angles: list[float], centre: np.ndarray) -> sitk.Image:
-    image = sitk.Image(size, sitk.sitkFloat32)
-    turn = sitk.Euler3DTransform()
-    turn.SetRotation(*angles)
-    direction = np.array(turn.GetMatrix()).reshape(3, 3)
-    image.SetSpacing(spacing)
-    image.SetDirection(direction.ravel().tolist())
-    image.SetOrigin((centre - direction @ (np.array(spacing) * (np.array(size) - 1) / 2)).tolist())
-    return image
 
 
 @pytest.fixture(scope="session")
@@ -42,8 +27,8 @@ def made_pair(tmp_path_factory: pytest.TempPathFactory) -> MadePair:
     spline = sitk.BSplineTransformInitializer(brain, [5, 5, 5])
     spline.SetParameters(rng.normal(0, 4, len(spline.GetParameters())).tolist())
     to_fixed = sitk.CompositeTransform([spline, rigid])
-    fixed_grid = _reference([49, 59, 40], [4, 3.7, 4.8], [0.15, -0.2, 0.3], centre)
-    moving_grid = _reference([56, 52, 54], [3.8, 4.2, 4], [-0.1, 0.1, 0.2], centre + np.array([3, -4, 2]))
+    fixed_grid = reference([49, 59, 40], [4, 3.7, 4.8], [0.15, -0.2, 0.3], centre)
+    moving_grid = reference([56, 52, 54], [3.8, 4.2, 4], [-0.1, 0.1, 0.2], centre + np.array([3, -4, 2]))
     fixed, moving = (
         sitk.Threshold(sitk.Resample(brain, grid, transform, sitk.sitkLinear, 0.0), 50, 1e9, 0)
         for grid, transform in ((fixed_grid, sitk.Transform()), (moving_grid, to_fixed))
