@@ -13,7 +13,7 @@ include { REGISTER } from './modules/register'
 include { EVALUATE } from './modules/evaluate'
 include { TABULATE } from './modules/tabulate'
 include { REPORT } from './modules/report'
-include { readSchema ; helpText ; checkedParameters ; refuse ; settingsFor ; quoted } from './modules/parameters'
+include { readSchema ; helpText ; checkedParameters ; refuse ; settingsFor ; listedParameters ; quoted } from './modules/parameters'
 include { packageDigest ; cohortFingerprint ; listedFiles } from './modules/digests'
 include { writeRecords ; sayDone ; sayFailed } from './modules/messages'
 
@@ -135,7 +135,7 @@ workflow STUDY {
         .map { row -> row.last() }
         .toSortedList { a, b -> place(a) <=> place(b) }
     TABULATE(evaluations, "--error ${values.error}".toString(), code.tables)
-    REPORT(TABULATE.out.tables, evaluations, trained, "--title ${quoted(values.report_title)}".toString(), code.report)
+    REPORT(TABULATE.out.tables, evaluations, trained, "--title ${quoted(values.report_title)} ${listedParameters(values, schema)}".toString(), code.report)
 }
 
 workflow {
