@@ -31,10 +31,11 @@ from wssamnet.geometry import Array, Frame, Grid, transform_points
 from wssamnet.images import Volume
 from wssamnet.kernels.sampling import sample
 
-FOLDED, NO_CHANGE, PER_DOUBLING = 255, 128, 24
+FOLDED, NO_CHANGE, PER_DOUBLING = 255, 128, 16
 _MOST = 540_000  # voxels of an image: about 2 mm for a whole head
-_NODES_MM = 6.0  # of the displacement, which is only drawn as a grid
-_FIELD_STEPS = 100  # of the displacement, either way
+_CELL = 2.5  # voxels of an image along a cell of log det J
+_NODES_MM = 8.0  # of the displacement, which is only drawn as a grid
+_STEP_MM = 0.3  # of the displacement, or what a byte needs for the largest
 _OCTAVES = 2.0  # of log2 det J, beyond which it is cut
 
 
@@ -123,7 +124,7 @@ def cut_volumes(
     extent = np.array(box.shape) * box.spacing
     size = max(float(box.spacing.min()), float(np.cbrt(extent.prod() / _MOST)))
     view = _divided(box, np.full(3, size))
-    cells = _divided(box, np.maximum(2 * size, box.spacing))
+    cells = _divided(box, np.maximum(_CELL * size, box.spacing))
     nodes = _divided(box, np.maximum(_NODES_MM, box.spacing))
     world = _centres(view)
     shared = intensity_window(moving.data)
@@ -131,7 +132,7 @@ def cut_volumes(
     to_display = np.diag([*box.spacing, 1.0]) @ box.matrix(Frame.LPS, Frame.IJK)
     to_display[:3, 3] += box.spacing / 2
     u = sample(field.displacement, field.grid.convert(_centres(nodes), Frame.LPS, Frame.IJK)) @ to_display[:3, :3].T
-    scale = max(float(np.abs(u).max()), 1e-6) / _FIELD_STEPS
+    scale = max(_STEP_MM, float(np.abs(u).max()) / 127)
     return {
         "fixed": _image(fixed, view, world, intensity_window(fixed.data)),
         "moving": _image(moving, view, world, shared),

@@ -186,7 +186,7 @@ def read_strip(path: Path) -> Strip | None:
         width=round(width, 1),
         height=round(height, 1),
         **{kind: _uri(image, 45) for kind, image in grey.items()},
-        deformation=_uri(colour, 40),
+        deformation=_uri(colour, 22),
         marks=tuple(marks),
         sides=tuple(sides),
         places=tuple(f"{name} {place[name][4]:.1f}".replace("-", "−") for name in PLANES),

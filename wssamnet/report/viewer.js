@@ -77,7 +77,7 @@ class Viewer {
       const part = { image: method.name === BEFORE ? this.moving : await unpackImage(method.image) };
       if (method.jacobian) {
         part.jacobian = await unpack(method.jacobian);
-        part.displacement = await unpack(method.displacement);
+        part.displacement = sumUp(await unpack(method.displacement), method.displacement);
       }
       this.parts.set(method, part);
     }

@@ -1,7 +1,8 @@
 """What the viewer of a case is given: small volumes of every method, packed for the page.
 
 Images are sprites of axial slices (WebP, their quality lowered until the case keeps to its size);
-log det J and the displacement are exact: differences along x, then y, deflated. `volumes.js` unpacks.
+log det J and the displacement are exact: deflated, the displacement as differences along x, then y.
+`volumes.js` unpacks.
 """
 
 from __future__ import annotations
@@ -56,11 +57,13 @@ def sprite_columns(shape: Sequence[int]) -> int:
 
 def packed(codes: NDArray[Any]) -> dict[str, Any]:
     """Bytes in three dimensions, (Z, Y, X), as the page has them: shape (X, Y, Z) and base64."""
-    values = np.ascontiguousarray(codes).view(np.uint8).astype(np.int16)
-    values = np.diff(values, axis=2, prepend=0)
-    values = np.diff(values, axis=1, prepend=0)
-    data = zlib.compress((values & 255).astype(np.uint8).tobytes(), 9)
-    return {"shape": list(codes.shape[::-1]), "data": _text(data)}
+    return {"shape": list(codes.shape[::-1]), "data": _text(zlib.compress(codes.tobytes(), 9))}
+
+
+def differences(values: NDArray[np.int8]) -> NDArray[np.uint8]:
+    """What (..., Y, X) values differ by from their neighbours along x, and that along y, modulo 256."""
+    along = np.diff(values.astype(np.int16), axis=-1, prepend=0)
+    return np.asarray(np.diff(along, axis=-2, prepend=0) & 255, dtype=np.uint8)
 
 
 def _webp(images: Sequence[NDArray[np.uint8]], most: float) -> list[str]:
@@ -129,12 +132,12 @@ def case_volumes(folders: Mapping[str, Path], error: str, most: int = CASE_BYTES
             if method != "identity":
                 images.append(sprite(content["warped"]))
                 entry["jacobian"] = packed(content["log_jacobian"]) | {"spacing": spacing[1]}
-                parts = content["displacement"]  # the components one after another, as one array
-                scale = round(float(content["scale"]), 6)
+                parts = differences(content["displacement"])
+                # the three components one after another
                 entry["displacement"] = packed(parts.reshape(-1, *parts.shape[2:])) | {
                     "shape": list(parts.shape[:0:-1]),
                     "spacing": spacing[2],
-                    "scale": scale,
+                    "scale": round(float(content["scale"]), 6),
                 }
         if (folder / "landmarks.csv").is_file():
             table = pd.read_csv(folder / "landmarks.csv")

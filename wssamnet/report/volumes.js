@@ -3,11 +3,15 @@
 
 const ACROSS = [1, 0, 0], DOWN = [2, 2, 1];
 
-// Bytes from {shape, data}: deflated differences along x, then y.
-async function unpack({ shape: [nx, ny], data }) {
+// Bytes from {data}: base64, deflated.
+async function unpack({ data }) {
   const packed = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
-  const values = new Uint8Array(await new Response(stream).arrayBuffer());
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+// Values from their differences along x, then y, modulo 256; in place.
+function sumUp(values, { shape: [nx, ny] }) {
   for (let start = 0; start < values.length; start += nx * ny) {
     const end = start + nx * ny;
     for (let at = start + nx; at < end; at++) values[at] += values[at - nx];

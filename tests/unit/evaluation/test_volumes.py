@@ -41,7 +41,7 @@ def test_the_display_is_radiologys_on_any_grid(odd_grid: Grid) -> None:
     assert (np.sign(np.diag(turned)) == [1, 1, -1]).all()
     np.testing.assert_allclose(turned @ turned.T, np.eye(3), atol=1e-6)
     moved = out["displacement"][:, 1, 1, 1] * out["scale"]
-    np.testing.assert_allclose(moved, turned @ [6, 0, -12], atol=0.1)
+    np.testing.assert_allclose(moved, turned @ [6, 0, -12], atol=0.16)
     codes = out["log_jacobian"]
     assert set(np.unique(codes)) == {0, NO_CHANGE + PER_DOUBLING}
     # all three cover the same box
@@ -82,5 +82,5 @@ def test_a_head_of_full_size_becomes_small() -> None:
     assert out["fixed"].size == pytest.approx(540_000, rel=0.05)
     # noise of single voxels does not come through
     assert out["fixed"][30:40, 30:40, 30:40].std() < 0.6 * 255 / np.sqrt(12)
-    assert out["log_jacobian"].size < 80_000
-    assert out["displacement"].size < 80_000
+    assert out["log_jacobian"].size < 45_000
+    assert out["displacement"].size < 40_000

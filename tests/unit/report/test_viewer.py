@@ -14,24 +14,28 @@ import pandas as pd
 import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
-from wssamnet.report.viewer import CASE_BYTES, case_volumes, packed, sprite, sprite_columns
+from wssamnet.report.viewer import CASE_BYTES, case_volumes, differences, packed, sprite, sprite_columns
 
 METHODS = ("identity", "affine", "ants", "voxelmorph", "wssamnet", "refinement", "wssamnet_refined")
 
 
 def _unpacked(part: dict[str, Any]) -> np.ndarray:
-    differences = np.frombuffer(zlib.decompress(base64.b64decode(part["data"])), dtype=np.uint8)
+    values = np.frombuffer(zlib.decompress(base64.b64decode(part["data"])), dtype=np.uint8)
     x, y, _ = part["shape"]
-    whole = differences.reshape(-1, y, x)
-    return np.cumsum(np.cumsum(whole, axis=1, dtype=np.uint8), axis=2, dtype=np.uint8)
+    return values.reshape(-1, y, x)
+
+
+def _summed(values: np.ndarray) -> np.ndarray:
+    return np.cumsum(np.cumsum(values, axis=-2, dtype=np.uint8), axis=-1, dtype=np.uint8).view(np.int8)
 
 
 def test_packing_loses_nothing() -> None:
     rng = np.random.default_rng(0)
-    for values in (rng.integers(0, 256, (5, 6, 7)), rng.integers(-128, 128, (3, 1, 9))):
-        kind = np.uint8 if values.min() >= 0 else np.int8
-        found = _unpacked(packed(values.astype(kind)))
-        np.testing.assert_array_equal(found.view(kind), values)
+    values = rng.integers(-128, 128, (3, 4, 5, 9)).astype(np.int8)
+    np.testing.assert_array_equal(_summed(differences(values)), values)
+    codes = rng.integers(0, 256, (5, 6, 7)).astype(np.uint8)
+    assert packed(codes)["shape"] == [7, 6, 5]
+    np.testing.assert_array_equal(_unpacked(packed(codes)), codes)
 
 
 def test_a_sprite_holds_every_slice() -> None:
@@ -52,7 +56,7 @@ def test_a_case_is_what_its_files_say(finished: Any) -> None:
     with np.load(folders["ants"] / "volumes.npz") as volumes:
         assert content["shape"] == list(volumes["fixed"].shape[::-1])
         np.testing.assert_array_equal(_unpacked(content["methods"][0]["jacobian"]), volumes["log_jacobian"])
-        displacement = _unpacked(content["methods"][0]["displacement"]).view(np.int8)
+        displacement = _summed(_unpacked(content["methods"][0]["displacement"]))
         np.testing.assert_array_equal(displacement.reshape(volumes["displacement"].shape), volumes["displacement"])
         to_display = volumes["to_display"]
         picture = Image.open(io.BytesIO(base64.b64decode(content["fixed"])))
@@ -74,8 +78,8 @@ def _full_size(folder: Path, method: str) -> Path:
     brain = (axes**2).sum(axis=0) < 0.85
     texture = gaussian_filter(rng.normal(size=brain.shape), 2) * 400 + 110 + rng.normal(0, 8, brain.shape)
     image = (texture.clip(1, 255) * brain).astype(np.uint8)
-    change = gaussian_filter(rng.normal(size=(38, 47, 38)), 3) * 300
-    field = np.stack([gaussian_filter(rng.normal(size=(26, 31, 26)), 3) for _ in range(3)])
+    change = gaussian_filter(rng.normal(size=(31, 38, 31)), 2) * 150
+    field = np.stack([gaussian_filter(rng.normal(size=(20, 23, 20)), 1.5) for _ in range(3)])
     folder.mkdir(parents=True)
     np.savez(
         folder / "volumes.npz",
@@ -83,8 +87,8 @@ def _full_size(folder: Path, method: str) -> Path:
         moving=image[::-1],
         warped=image[:, ::-1],
         log_jacobian=np.clip(128 + change, 1, 254).astype(np.uint8),
-        displacement=np.rint(field / np.abs(field).max() * 100).astype(np.int8),
-        scale=np.array(0.1),
+        displacement=np.rint(field / np.abs(field).max() * 50).astype(np.int8),
+        scale=np.array(0.3),
         spacing=np.full((3, 3), 2.0),
         to_display=np.eye(4),
     )
