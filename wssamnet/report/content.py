@@ -199,7 +199,7 @@ def run_facts(
         facts.append(("Pre-aligned by", start))
     trained = sorted({str(case) for model in models for case in model.record.get("cases") or []})
     if trained:
-        facts.append(("Trained on", f"{len(trained)} cases"))
+        facts.append(("Trained on", f"{len(trained)} {'case' if len(trained) == 1 else 'cases'}"))
     facts.append(("Error of a landmark", "Euclidean distance, mm" if error == "euclidean" else "sum over the axes, mm"))
     facts.append(("Device", _distinct(results, "device") or "not recorded"))
     return facts

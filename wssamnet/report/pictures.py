@@ -173,8 +173,8 @@ def read_strip(path: Path) -> Strip | None:
             area = np.s_[row : row + size[1], column : column + size[0]]
             for kind, image in grey.items():
                 image[area] = _resized(content[f"{name}_{kind}"], size)
-            parts = (content[f"{name}_{part}"] for part in ("log_jacobian", "brain", "displacement"))
-            colour[area] = deformation_picture(*parts, place[name], size)
+            change, brain, field = (content[f"{name}_{part}"] for part in ("log_jacobian", "brain", "displacement"))
+            colour[area] = deformation_picture(change, brain, field, place[name], size)
             marks += _marks(content[f"{name}_landmarks"], left, top)
             beside, above = SIDES[name]
             sides += [

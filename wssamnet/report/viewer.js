@@ -92,9 +92,10 @@ class Viewer {
     const { ids = [], fixed, before } = this.content.landmarks, { warped, after } = this.method;
     return ids.map((id, i) => {
       const error = after[i] ?? null;
-      const label = this.method.name === BEFORE ? mm(before[i]) : `${mm(before[i])} before, ${mm(error)} after`;
-      return { id, fixed: fixed[i], found: warped[i], before: before[i], error, label,
-        words: `landmark ${id}: ${label}`, chosen: id === this.landmark };
+      const still = this.method.name === BEFORE;
+      return { id, fixed: fixed[i], found: warped[i], before: before[i], error, chosen: id === this.landmark,
+        label: still ? mm(before[i]) : `${mm(before[i])} → ${mm(error)}`,
+        words: `landmark ${id}: ${mm(before[i])} before` + (still ? "" : `, ${mm(error)} after`) };
     });
   }
 
@@ -199,9 +200,9 @@ class Viewer {
     const marks = this.marks().sort((a, b) => (b.error ?? Infinity) - (a.error ?? Infinity));
     const list = this.root.querySelector(".landmarks");
     list.hidden = !marks.length;
-    list.querySelector("summary").textContent = `${marks.length} landmarks, ${this.method.name}, the largest error first`;
+    list.querySelector("summary").textContent = `${marks.length} landmarks ${this.method.name === BEFORE ? "" : "by "}${this.method.name}, the largest error first`;
     list.querySelector("ul").replaceChildren(...marks.map((mark) => element("li", {}, element("button", { type: "button",
-      "aria-pressed": String(mark.chosen), onclick: (event) => {
+      "aria-pressed": String(mark.chosen), "aria-label": mark.words, onclick: (event) => {
         this.goTo(mark.id);
         this.root.querySelector(`button[data-landmark="${mark.id}"]`)?.focus();
         event.preventDefault();

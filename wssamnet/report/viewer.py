@@ -22,9 +22,20 @@ from scipy.ndimage import gaussian_filter
 
 from wssamnet.evaluation.volumes import FOLDED, NO_CHANGE, PER_DOUBLING
 
-CASE_BYTES = 380_000  # of the page, for a case's viewer with all its methods
+CASE_BYTES = 350_000  # of the page, for a case's viewer with all its methods
 # WebP's quality, and the smoothing (pixels) that keeps scans of much noise to the size
-_QUALITIES = ((72, 0.0), (60, 0.0), (48, 0.0), (38, 0.0), (30, 0.0), (23, 0.0), (23, 0.7), (20, 1.0), (12, 1.6))
+_QUALITIES = (
+    (72, 0.0),
+    (60, 0.0),
+    (48, 0.0),
+    (38, 0.0),
+    (30, 0.0),
+    (23, 0.0),
+    (23, 0.7),
+    (20, 1.0),
+    (12, 1.6),
+    (8, 2.4),
+)
 _AXES = ("x", "y", "z")
 
 
