@@ -12,7 +12,7 @@ include { EXTERNAL } from './modules/external'
 include { EVALUATE } from './modules/evaluate'
 include { TABULATE } from './modules/tabulate'
 include { REPORT } from './modules/report'
-include { readSchema ; helpText ; checkedParameters ; refuse ; settingsFor ; quoted } from './modules/parameters'
+include { readSchema ; helpText ; checkedParameters ; refuse ; settingsFor ; listedParameters ; quoted } from './modules/parameters'
 include { chosenMethods ; questions } from './modules/methods'
 include { plannedRuns ; comparedRuns ; isLearned } from './modules/variants'
 include { packageDigest ; cohortFingerprint ; listedFiles } from './modules/digests'
@@ -173,7 +173,7 @@ workflow STUDY {
     trained = LEARN.out.folders.filter { meta, _model -> !meta.setup }
         .map { _meta, model -> model }
         .toSortedList { a, b -> place(a) <=> place(b) }
-    REPORT(TABULATE.out.tables, shown, trained, "--title ${quoted(values.report_title)}".toString(), code.report)
+    REPORT(TABULATE.out.tables, shown, trained, "--title ${quoted(values.report_title)} ${listedParameters(values, schema)}".toString(), code.report)
 }
 
 workflow {

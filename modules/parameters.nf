@@ -159,3 +159,11 @@ def settingsFor(String step, Map values, Map schema) {
         .collect { name, _entry -> "--set ${quoted("${name}=${values[name]}")}" }
         .join(' ')
 }
+
+// The parameters that shape the results, for the report's list: not those of the machine, nor where the output goes.
+def listedParameters(Map values, Map schema) {
+    def elsewhere = ['Going on after a failure', 'Resources', 'Slurm (profile slurm)', 'Help']
+    return schema.findAll { name, entry -> values[name] != null && !(entry.group in elsewhere) && !(name in ['outdir', 'report_title']) }
+        .collect { name, _entry -> "--parameter ${quoted("${name}=${values[name]}")}" }
+        .join(' ')
+}

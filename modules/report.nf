@@ -1,4 +1,4 @@
-// One self-contained page.
+// One self-contained page, and its figures for a publication.
 process REPORT {
     label 'light'
 
@@ -11,6 +11,7 @@ process REPORT {
 
     output:
     path 'report.html', emit: page
+    path 'figures', type: 'dir', emit: figures
     tuple val(task.process), eval('wssamnet --version'), topic: versions
 
     script:
@@ -18,11 +19,12 @@ process REPORT {
     wssamnet --threads ${task.cpus} report --tables ${tables} \\
         \$(printf -- '--evaluation %s ' evaluation*/*) \\
         \$(for model in model*/*; do [ ! -e "\$model" ] || printf -- '--model %s ' "\$model"; done) \\
-        --out report.html ${options}
+        --out report.html --figures figures ${options}
     """
 
     stub:
     """
     echo stub > report.html
+    mkdir figures
     """
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,11 @@ def test_every_output_is_there(finished: Finished) -> None:
     assert 'src="http' not in page
     for name in ("table1.csv", "table1.md", "table1.tex", "per_case.csv", "per_landmark.csv", "statistics.csv"):
         assert (out / "tables" / name).stat().st_size > 0
+    for stem in ("error_by_case", "cumulative_error", "robustness_by_case", "training_0"):
+        assert (out / "figures" / f"{stem}.pdf").read_bytes().startswith(b"%PDF")
+        assert "<svg" in (out / "figures" / f"{stem}.svg").read_text(encoding="utf-8")
+    assert re.search(r"<th>registration_steps</th><td[^>]*>4</td>", page)
+    assert page.count('<script type="application/json">') == 2
     cases = {row["case"] for row in _rows(out / "tables" / "per_case.csv")}
     assert len(cases) == 2
     for method in METHODS:

@@ -8,6 +8,7 @@ prepared case, and the case's own landmark files: nothing of the method.
     metrics.json    errors, robustness, regularity, time, and whatever is wrong or missing
     landmarks.csv   one row a landmark: positions and errors of all kinds, LPS mm
     planes.npz      three planes for pictures; see `planes`
+    volumes.npz     small volumes for looking through the case; see `volumes`
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from wssamnet.evaluation.errors import KINDS, landmark_errors, per_axis
 from wssamnet.evaluation.planes import Marks, cut_planes
 from wssamnet.evaluation.regularity import determinant_around, regularity
 from wssamnet.evaluation.robustness import robustness
+from wssamnet.evaluation.volumes import cut_volumes
 from wssamnet.fields import DisplacementField
 from wssamnet.files import FOLDER_NAME, names_a_folder, write_json
 from wssamnet.geometry import Grid
@@ -120,6 +122,10 @@ def _read_record(path: Path, lost: str, problems: list[str]) -> dict[str, Any]:
         return {}
 
 
+def _description(grid: Grid) -> dict[str, Any]:
+    return {"shape": list(grid.shape), "spacing": np.round(grid.spacing, 3).tolist()}
+
+
 def evaluate_case(registration: Path, prepared: Path, case: Case, out: Path) -> Path:
     """Evaluate one registration; the folder appears whole or not at all.
 
@@ -156,7 +162,8 @@ def evaluate_case(registration: Path, prepared: Path, case: Case, out: Path) -> 
     brain = _on(fixed.grid, read_image(mask_path, dtype=np.uint8), mask_path)
     mask = brain.data > 0
 
-    planes, regular = None, None
+    pictures: dict[str, dict[str, Any]] = {}
+    regular = None
     # another tool's landmarks without a transform: errors are all that there is to judge
     alone = bool(run.get("landmarks_alone"))
     try:
@@ -169,7 +176,9 @@ def evaluate_case(registration: Path, prepared: Path, case: Case, out: Path) -> 
             determinant = determinant_around(field, mask)
             regular = regularity(determinant, mask)
             warped = _on(fixed.grid, read_image(warped_path), warped_path)
-            planes = cut_planes(fixed, moving, warped, Volume(mask, fixed.grid), field, determinant, marks)
+            inside = Volume(mask, fixed.grid)
+            pictures["planes"] = cut_planes(fixed, moving, warped, inside, field, determinant, marks)
+            pictures["volumes"] = cut_volumes(fixed, moving, warped, inside, field, determinant)
     except (ImageError, GeometryError) as error:
         problems.append(f"{Path(error.where).name}: {error.what}" if error.where else error.what)
 
@@ -181,6 +190,7 @@ def evaluate_case(registration: Path, prepared: Path, case: Case, out: Path) -> 
         "errors": None if marks is None else _errors(marks),
         "regularity": None if regular is None else asdict(regular),
         "problems": problems,
+        "grids": {side: _description(scan.grid) for side, scan in (("fixed", fixed), ("moving", moving))},
         "preparation": {name: preparation.get(name) for name in ("prealigned_by", "seconds")},
         "run": run,
     }
@@ -192,8 +202,8 @@ def evaluate_case(registration: Path, prepared: Path, case: Case, out: Path) -> 
         write_json(temporary / "metrics.json", metrics)
         if marks is not None:
             landmark_table(marks).to_csv(temporary / "landmarks.csv", index=False, float_format="%.4f")
-        if planes is not None:
-            np.savez_compressed(temporary / "planes.npz", allow_pickle=False, **planes)
+        for name, arrays in pictures.items():
+            np.savez_compressed(temporary / f"{name}.npz", allow_pickle=False, **arrays)
         if target.exists():
             shutil.rmtree(target)
         temporary.rename(target)

@@ -33,7 +33,7 @@ from wssamnet.images import Volume
 from wssamnet.kernels.sampling import sample
 
 PLANES = {"sagittal": (0, 1, 2), "coronal": (1, 0, 2), "axial": (2, 0, 1)}  # canonical axes: normal, across, up
-_MARGIN_MM = 8.0
+MARGIN_MM = 8.0
 _NEAR_MM = 3.0  # a landmark is drawn on a plane that is not farther than this, or half a voxel
 _SAMPLES = 96  # displacement samples along the longer side
 
@@ -83,7 +83,7 @@ def _choose(canonical: Grid, brain: Volume, marks: Marks | None) -> dict[str, _P
     ijk = np.rint(canonical.convert(brain.grid.convert(voxels, Frame.IJK, Frame.LPS), Frame.LPS, Frame.IJK))
     ijk = ijk.astype(np.int64)
     spacing, shape = canonical.spacing, np.array(canonical.shape)
-    margin = np.ceil(_MARGIN_MM / spacing).astype(int)
+    margin = np.ceil(MARGIN_MM / spacing).astype(int)
     low = np.maximum(ijk.min(axis=0) - margin, 0)
     high = np.minimum(ijk.max(axis=0) + margin, shape - 1)
     chosen = {}
@@ -105,11 +105,12 @@ def _choose(canonical: Grid, brain: Volume, marks: Marks | None) -> dict[str, _P
     return chosen
 
 
-def _bytes(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
+def as_bytes(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
+    """Intensities as grey values: `low` is black, `high` white."""
     return np.asarray(np.clip((values - low) / max(high - low, 1e-12), 0, 1) * 255 + 0.5, dtype=np.uint8)
 
 
-def _window(data: NDArray[Any]) -> tuple[float, float]:
+def intensity_window(data: NDArray[Any]) -> tuple[float, float]:
     """Intensities shown as black and white: background, and the 99.5th percentile of the rest."""
     coarse = np.asarray(data[::2, ::2, ::2], dtype=np.float64)
     coarse = coarse if coarse.any() else np.asarray(data, dtype=np.float64)
@@ -140,7 +141,7 @@ def cut_planes(
         the arrays of the file, as the module's docstring lists them.
     """
     grid, canonical = fixed.grid, fixed.grid.canonical()
-    windows = {"fixed": _window(fixed.data), "moving": _window(moving.data)}
+    windows = {"fixed": intensity_window(fixed.data), "moving": intensity_window(moving.data)}
     out: dict[str, NDArray[Any]] = {}
     for name, plane in _choose(canonical, brain, marks).items():
         points = plane.points()
@@ -150,9 +151,9 @@ def cut_planes(
         inside = sample(np.asarray(brain.data, dtype=np.uint8), ijk, order=0).reshape(shape) > 0
         seen = sample(moving.data, moving.grid.convert(world, Frame.LPS, Frame.IJK), outside="zero")
         det = sample(determinant, ijk, order=0).reshape(shape)
-        out[f"{name}_fixed"] = _bytes(sample(fixed.data, ijk, order=0).reshape(shape), *windows["fixed"])
-        out[f"{name}_moving"] = _bytes(seen.reshape(shape), *windows["moving"])
-        out[f"{name}_warped"] = _bytes(sample(warped.data, ijk, order=0).reshape(shape), *windows["moving"])
+        out[f"{name}_fixed"] = as_bytes(sample(fixed.data, ijk, order=0).reshape(shape), *windows["fixed"])
+        out[f"{name}_moving"] = as_bytes(seen.reshape(shape), *windows["moving"])
+        out[f"{name}_warped"] = as_bytes(sample(warped.data, ijk, order=0).reshape(shape), *windows["moving"])
         out[f"{name}_brain"] = inside
         logarithm = np.log(np.where(det > 0, det, np.nan))
         out[f"{name}_log_jacobian"] = np.where(inside, logarithm, 0).astype(np.float16)

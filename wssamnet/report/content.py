@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from wssamnet.errors import WssamnetError
-from wssamnet.evaluation.results import Result, failed_lines
+from wssamnet.evaluation.results import Result, failed_lines, methods_of
 from wssamnet.evaluation.tables import BEFORE, Table, cell_text
 
 _DOWNLOAD_LIMIT = 1_000_000  # bytes; a larger table stays beside the report
@@ -183,6 +183,42 @@ def method_rows(results: Sequence[Result], cases: pd.DataFrame, methods: Sequenc
             }
         )
     return rows
+
+
+def run_facts(
+    results: Sequence[Result], cases: pd.DataFrame, models: Sequence[Model], error: str
+) -> list[tuple[str, str]]:
+    """(name, value) of what was run and on what; only what the records say."""
+    landmarks = cases.groupby("case")["landmarks"].max().dropna()
+    facts = [("Cases", str(cases["case"].nunique()))]
+    if len(landmarks):
+        each = f"{int(landmarks.min())} to {int(landmarks.max())} a case"
+        without = cases["case"].nunique() - len(landmarks)
+        facts.append(
+            ("Landmarks", f"{int(landmarks.sum())}, {each}" + (f"; {without} cases without" if without else ""))
+        )
+    for side in ("fixed", "moving"):
+        grids = {_grid_text((result.metrics.get("grids") or {}).get(side)) for result in results} - {""}
+        if grids:
+            shown = sorted(grids)
+            more = f" and {len(shown) - 3} other grids" if len(shown) > 3 else ""
+            facts.append((f"{side.capitalize()} scans", "; ".join(shown[:3]) + more))
+    facts.append(("Methods", ", ".join(methods_of(results))))
+    start = _distinct(results, "prealigned_by")
+    if start:
+        facts.append(("Pre-aligned by", start))
+    trained = sorted({str(case) for model in models for case in model.record.get("cases") or []})
+    if trained:
+        facts.append(("Trained on", f"{len(trained)} {'case' if len(trained) == 1 else 'cases'}"))
+    facts.append(("Error of a landmark", "Euclidean distance, mm" if error == "euclidean" else "sum over the axes, mm"))
+    facts.append(("Device", _distinct(results, "device") or "not recorded"))
+    return facts
+
+
+def _grid_text(grid: dict[str, Any] | None) -> str:
+    if not grid:
+        return ""
+    return f"{' × '.join(map(str, grid['shape']))} of {' × '.join(f'{mm:g}' for mm in grid['spacing'])} mm"
 
 
 def _distinct(results: Sequence[Result], name: str) -> str:

@@ -119,7 +119,7 @@ def box_plot(cases: pd.DataFrame, methods: Sequence[str], figure: str, label: st
             axes.scatter(values, place + spread, s=9, color=colours[method], alpha=0.65, linewidths=0, zorder=3)
         axes.set_yticks(range(len(methods)), list(methods))
         axes.set_ylim(len(methods) - 0.5, -0.5)
-        axes.set_xlim(left=0)
+        axes.set_xlim(0, max(axes.get_xlim()[1], 1e-3))  # rounding errors of zero are no scale
         axes.grid(visible=False, axis="y")
         axes.spines["left"].set_visible(False)
         axes.set_xlabel(label)

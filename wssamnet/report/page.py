@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from markupsafe import Markup
 
 from wssamnet.errors import WssamnetError
 from wssamnet.evaluation.ablations import HEADINGS, variant_notes, variant_rows
-from wssamnet.evaluation.results import Result, read_results
+from wssamnet.evaluation.results import read_results
 from wssamnet.evaluation.statistics import METRICS
 from wssamnet.evaluation.tables import BEFORE, Table
 from wssamnet.files import written_atomically
+from wssamnet.report.cases import case_lines, case_views
 from wssamnet.report.content import (
     Model,
     differing_settings,
@@ -27,6 +29,7 @@ from wssamnet.report.content import (
     problem_lines,
     read_models,
     read_table,
+    run_facts,
     table_rows,
     versions,
 )
@@ -40,65 +43,9 @@ from wssamnet.report.figures import (
     to_svg,
     training_curve,
 )
-from wssamnet.report.pictures import SIDES, Plane, read_pictures
 
 _HERE = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class CaseLine:
-    """The figures of one case: `rows` one a method, `before` any of them (the initial errors are the case's)."""
-
-    case: str
-    landmarks: int
-    before: dict[str, Any]
-    rows: dict[str, dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class MethodView:
-    """One method's row in a case: its figures, and its pictures where it has any."""
-
-    method: str
-    figures: dict[str, Any]
-    planes: list[Plane] | None
-
-
-@dataclass(frozen=True)
-class CaseView:
-    """One case of the page."""
-
-    number: int
-    case: str
-    landmarks: int
-    before: dict[str, Any]
-    reference: list[Plane] | None
-    methods: list[MethodView]
-
-
-def _case_views(results: Sequence[Result], cases: pd.DataFrame, methods: Sequence[str]) -> Iterator[CaseView]:
-    """The cases one by one, so that the pictures of one alone are held in memory."""
-    folder = {(result.method, result.case): result.folder for result in results}
-    for number, line in enumerate(_case_lines(cases)):
-        views = []
-        for method in methods:
-            key = (method, line.case)
-            planes = read_pictures(folder[key] / "planes.npz") if key in folder else None
-            views.append(MethodView(method, line.rows[method], planes))
-        reference = next((view.planes for view in views if view.planes is not None), None)
-        # identity shows what "before" shows: one row is enough
-        shown = [view for view in views if view.method != "identity"]
-        yield CaseView(number, line.case, line.landmarks, line.before, reference, shown)
-
-
-def _case_lines(cases: pd.DataFrame) -> list[CaseLine]:
-    """One line a case, sorted by name."""
-    lines = []
-    for case, table in cases.groupby("case", sort=True):
-        rows = {str(row["method"]): {str(key): value for key, value in row.items()} for row in table.to_dict("records")}
-        count = table["landmarks"].max()
-        lines.append(CaseLine(str(case), 0 if pd.isna(count) else int(count), next(iter(rows.values())), rows))
-    return lines
+_SCRIPTS = ("volumes.js", "drawing.js", "viewer.js", "opening.js")
 
 
 def _drawings(
@@ -149,7 +96,15 @@ def _drawings(
         for number, model in enumerate(models)
         if model.losses is not None and len(model.losses)
     ]
-    return {"main": main, "scatter": scatter, "training": training}
+    further = [
+        Drawing(f"{name}_by_case", caption, box_plot(cases, methods, figure, label))
+        for name, figure, label, caption in (
+            ("regularity", "sd_log_jacobian", "SD of log det J", "How unevenly each case's volume changes."),
+            ("time", "seconds", "seconds", "Registration of each case, without start-up, reading and writing."),
+        )
+        if cases[figure].notna().any()
+    ]
+    return {"main": main, "scatter": scatter, "further": further, "training": training}
 
 
 def _statistics(table: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
@@ -194,6 +149,12 @@ def _environment() -> Environment:
     return environment
 
 
+def _script() -> str:
+    """The page's own script: the files in one scope."""
+    parts = [(_HERE / name).read_text(encoding="utf-8") for name in _SCRIPTS]
+    return '(() => {\n"use strict";\n' + "\n".join(parts) + "})();\n"
+
+
 def write_report(
     tables: Path,
     evaluations: Sequence[Path],
@@ -202,6 +163,7 @@ def write_report(
     *,
     title: str = "Registration report",
     figures: Path | None = None,
+    parameters: Mapping[str, str] | None = None,
 ) -> Path:
     """Write the report, whole or not at all; nothing in it is fetched from anywhere.
 
@@ -212,6 +174,7 @@ def write_report(
         out: the HTML file.
         title: of the page.
         figures: a folder for the figures as PDF and SVG; None for none.
+        parameters: of the pipeline that made all this, to be listed.
 
     Returns:
         `out`.
@@ -238,6 +201,7 @@ def write_report(
         for group, members in drawings.items()
     }
     names, settings = differing_settings(trained)
+    lines, script = case_lines(cases), _script()
     page = _environment().get_template("template.html")
     stream = page.stream(
         title=title,
@@ -253,9 +217,13 @@ def write_report(
         methods=methods,
         colours=method_colours(methods),
         method_rows=method_rows(results, cases, methods),
-        matrix=_case_lines(cases),
-        cases=_case_views(results, cases, methods),
-        sides=SIDES,
+        matrix=lines,
+        cases=case_views(results, lines, methods, table.error),
+        facts=run_facts(results, cases, trained, table.error),
+        parameters=sorted((parameters or {}).items()),
+        script=Markup(script),
+        # the page may run this script alone, and load nothing
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
         models=trained,
         settings_names=names,
         settings=settings,

@@ -15,7 +15,8 @@ from scipy.ndimage import map_coordinates
 
 PLANES = ("axial", "coronal", "sagittal")
 SIDES = {"axial": ("R", "A"), "coronal": ("R", "S"), "sagittal": ("A", "S")}  # what is left, what is up
-_LONGEST = 224  # pixels along the longer side of a picture
+_STRIP = 450  # pixels of the three planes side by side: still pictures, for paper and where there is no viewer
+_GAP_MM = 6.0  # between them
 _GRID_MM = 9.0  # lines of the drawn grid are so far apart in the moving scan
 _FULL_SCALE = float(np.log(2))  # |log det J| of the strongest colour: half and double the volume
 _NEUTRAL, _LESS, _MORE = (np.array(rgb, dtype=np.float64) for rgb in ((238, 238, 236), (33, 102, 172), (178, 60, 43)))
@@ -35,18 +36,26 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Plane:
-    """One plane of one case for one method.
+class Side:
+    """A letter at the edge of a plane: what lies there. Position in the strip, mm."""
+
+    letter: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The three planes of one case for one method, side by side.
 
     Args:
-        name: "axial", "coronal" or "sagittal".
         width, height: mm.
         fixed, moving, warped, deformation: data URIs.
-        marks: landmarks near the plane.
-        coordinate: where the plane lies, LPS mm along its normal.
+        marks: landmarks near the planes.
+        sides: what is left and up on each plane.
+        places: "axial 12.3" and so on: where the planes lie, LPS mm along their normals.
     """
 
-    name: str
     width: float
     height: float
     fixed: str
@@ -54,26 +63,18 @@ class Plane:
     warped: str
     deformation: str
     marks: tuple[Mark, ...]
-    coordinate: float
-
-    @property
-    def aspect(self) -> float:
-        """Width over height."""
-        return self.width / self.height
+    sides: tuple[Side, ...]
+    places: tuple[str, ...]
 
 
-def _uri(image: Image.Image, quality: int) -> str:
+def _uri(pixels: NDArray[np.uint8], quality: int) -> str:
     buffer = io.BytesIO()
-    image.save(buffer, format="WEBP", quality=quality, method=4)
+    Image.fromarray(pixels).save(buffer, format="WEBP", quality=quality, method=4)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def _grey(pixels: NDArray[np.uint8], size: tuple[int, int]) -> str:
-    image = Image.fromarray(pixels)
-    # only ever made smaller: the browser enlarges as well as we could, for fewer bytes
-    if image.width > size[0] or image.height > size[1]:
-        image = image.resize(size, Image.Resampling.LANCZOS)
-    return _uri(image, 72)
+def _resized(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
 
 
 def deformation_picture(
@@ -127,9 +128,10 @@ def _point(x: float, y: float) -> tuple[float, float]:
     return round(float(x), 1), round(float(y), 1)
 
 
-def _marks(table: NDArray[np.float32]) -> tuple[Mark, ...]:
+def _marks(table: NDArray[np.float32], left: float, top: float) -> list[Mark]:
+    """The landmarks of a plane that begins so far from the strip's upper left corner."""
     marks = []
-    for row in table:
+    for row in table + np.array([0, left, top, left, top, left, top, 0, 0]):
         known = bool(np.isfinite(row[5:7]).all())
         marks.append(
             Mark(
@@ -141,35 +143,51 @@ def _marks(table: NDArray[np.float32]) -> tuple[Mark, ...]:
                 float(row[8]) if known else None,
             )
         )
-    return tuple(marks)
+    return marks
 
 
-def read_pictures(path: Path) -> list[Plane] | None:
+def read_strip(path: Path) -> Strip | None:
     """The planes of an evaluation as pictures; None if it has none (its field could not be read)."""
     if not path.is_file():
         return None
-    planes = []
     with np.load(path, allow_pickle=False) as content:
+        place = {name: content[f"{name}_place"] for name in PLANES}
+        extent = {name: np.array(content[f"{name}_brain"].shape[::-1]) * place[name][:2] for name in PLANES}
+        width = float(sum(extent[name][0] for name in PLANES)) + _GAP_MM * (len(PLANES) - 1)
+        height = float(max(extent[name][1] for name in PLANES))
+        per_mm = _STRIP / width
+        canvas = (max(1, round(height * per_mm)), _STRIP)
+        grey = {kind: np.zeros(canvas, dtype=np.uint8) for kind in ("fixed", "moving", "warped")}
+        colour = np.zeros((*canvas, 3), dtype=np.uint8)
+        marks: list[Mark] = []
+        sides: list[Side] = []
+        left = 0.0
         for name in PLANES:
-            place = content[f"{name}_place"]
-            brain = content[f"{name}_brain"]
-            extent = np.array(brain.shape[::-1]) * place[:2]
-            wide, high = np.maximum(np.rint(extent * _LONGEST / extent.max()).astype(int), 1)
-            size = (int(wide), int(high))
-            drawn = deformation_picture(
-                content[f"{name}_log_jacobian"], brain, content[f"{name}_displacement"], place, size
+            wide, high = (float(value) for value in extent[name])
+            top = (height - high) / 2
+            row, column = round(top * per_mm), round(left * per_mm)
+            size = (
+                max(1, min(round(wide * per_mm), canvas[1] - column)),
+                max(1, min(round(high * per_mm), canvas[0] - row)),
             )
-            planes.append(
-                Plane(
-                    name=name,
-                    width=round(float(extent[0]), 2),
-                    height=round(float(extent[1]), 2),
-                    fixed=_grey(content[f"{name}_fixed"], size),
-                    moving=_grey(content[f"{name}_moving"], size),
-                    warped=_grey(content[f"{name}_warped"], size),
-                    deformation=_uri(Image.fromarray(drawn), 60),
-                    marks=_marks(content[f"{name}_landmarks"]),
-                    coordinate=float(place[4]),
-                )
-            )
-    return planes
+            area = np.s_[row : row + size[1], column : column + size[0]]
+            for kind, image in grey.items():
+                image[area] = _resized(content[f"{name}_{kind}"], size)
+            change, brain, field = (content[f"{name}_{part}"] for part in ("log_jacobian", "brain", "displacement"))
+            colour[area] = deformation_picture(change, brain, field, place[name], size)
+            marks += _marks(content[f"{name}_landmarks"], left, top)
+            beside, above = SIDES[name]
+            sides += [
+                Side(beside, round(left + 3, 1), round(height / 2 + 4, 1)),
+                Side(above, round(left + wide / 2, 1), round(top + 12, 1)),
+            ]
+            left += wide + _GAP_MM
+    return Strip(
+        width=round(width, 1),
+        height=round(height, 1),
+        **{kind: _uri(image, 45) for kind, image in grey.items()},
+        deformation=_uri(colour, 22),
+        marks=tuple(marks),
+        sides=tuple(sides),
+        places=tuple(f"{name} {place[name][4]:.1f}".replace("-", "−") for name in PLANES),
+    )

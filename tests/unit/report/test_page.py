@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -68,7 +71,15 @@ def test_nothing_is_fetched(page: tuple[str, _Page]) -> None:
     text, parsed = page
     assert len(parsed.references) > 50
     assert all(reference.startswith(("data:", "#")) for reference in parsed.references)
-    assert not re.search(r"url\((?!#)|@import|<script|<iframe|<object", text)
+    assert not re.search(
+        r"url\((?!#)|@import|<iframe|<object|\beval\(|Function\(|fetch\(|XMLHttpRequest|WebSocket", text
+    )
+    # one script of its own, which alone may run; the others are data
+    assert len(re.findall(r"<script>", text)) == 1
+    assert set(re.findall(r"<script([^>]*)>", text)) == {"", ' type="application/json"'}
+    script = text[text.index("<script>") + 8 : text.rindex("</script>")]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in text
     namespaces = ("http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink")
     assert set(re.findall(r"https?://[^\s\"'<>]+", text)) <= set(namespaces)
 
@@ -88,8 +99,8 @@ def test_all_methods_and_cases_are_there(page: tuple[str, _Page]) -> None:
     for name in ("identity", "ants", "mine & co", "007", "NA", "c<&>", "A <run>", "WSSAMNet", "8.37"):
         assert name in words
     assert "<run>" not in text
-    # fixed and moving once a plane, and warped and deformation for each of five registrations but identity
-    assert text.count("data:image/webp") == 3 * 3 * 2 + 5 * 3 * 2
+    # the still pictures: fixed and moving once a case, and warped and deformation for each of five registrations
+    assert len(re.findall(r'href="data:image/webp', text)) == 3 * 2 + 5 * 2
     for part in ("table1.csv", "statistics.csv", "registration (one)", "registration (two)", "t1ce, t2", "python"):
         assert part in words
 
@@ -99,7 +110,8 @@ def test_failures_come_first(page: tuple[str, _Page]) -> None:
     assert (
         0 < text.index("no evaluation of this case") < text.index("the method lost landmarks 7") < text.index("<main>")
     )
-    assert text.count('class="tag ') == 2 + 2  # in the list, and where the pictures would be captioned
+    # in the list, where the case is named, and where the pictures would be captioned
+    assert text.count('class="tag ') == 2 + 2 + 2
     assert re.search(r"<small>n=2</small>", text)
 
 
@@ -126,10 +138,41 @@ def test_it_is_small_and_the_same_every_time(page: tuple[str, _Page], finished: 
     assert _write(finished, tmp_path / "again.html") == text
 
 
+def test_a_case_carries_its_volumes(page: tuple[str, _Page]) -> None:
+    text, parsed = page
+    found = [json.loads(part) for part in re.findall(r'<script type="application/json">(.*?)</script>', text)]
+    assert len(found) == 3
+    assert [[method["name"] for method in one["methods"]] for one in found] == [
+        ["ants", "mine & co"],
+        ["ants"],
+        ["ants", "mine & co"],
+    ]
+    assert all(one["landmarks"]["ids"] == list(range(1, 8)) for one in found)
+    lost = found[0]["methods"][0]
+    assert lost["after"][6] is None
+    assert lost["warped"][6] is None
+    assert {f"case-{number}" for number in range(3)} <= set(parsed.ids)
+
+
+def test_what_was_run_is_said(finished: Any, tmp_path: Path) -> None:
+    text = _write(finished, tmp_path / "r.html", parameters={"preset": "best", "input": "/a <folder>"})
+    assert "20 × 24 × 16 of 3 × 3 × 4 mm" in text
+    assert "21, 7 to 7 a case" in text
+    assert '<tr><th>input</th><td class="text wrap">/a &lt;folder&gt;</td></tr>' in text
+
+
 def test_figures_are_written_beside_it(finished: Any, tmp_path: Path) -> None:
     _write(finished, tmp_path / "report.html", figures=tmp_path / "figures")
     names = {path.name for path in (tmp_path / "figures").iterdir()}
-    stems = ("error_by_case", "cumulative_error", "robustness_by_case", "training_0", "training_1")
+    stems = (
+        "error_by_case",
+        "cumulative_error",
+        "robustness_by_case",
+        "regularity_by_case",
+        "time_by_case",
+        "training_0",
+        "training_1",
+    )
     scatter = ("error_against_initial_ants", "error_against_initial_mine___co")
     assert names == {f"{stem}.{kind}" for stem in (*stems, *scatter) for kind in ("pdf", "svg")}
     assert (tmp_path / "figures" / "error_by_case.pdf").read_bytes().startswith(b"%PDF")
@@ -139,11 +182,12 @@ def test_figures_are_written_beside_it(finished: Any, tmp_path: Path) -> None:
 def test_without_models_and_pictures(finished: Any, tmp_path: Path) -> None:
     evaluation = tmp_path / "evaluation"
     shutil.copytree(finished.evaluation, evaluation)
-    for path in evaluation.glob("*/*/planes.npz"):
+    for path in evaluation.glob("*/*/*.npz"):
         path.unlink()
     text = write_report(finished.tables, [evaluation], [], tmp_path / "r.html").read_text(encoding="utf-8")
     assert 'id="training"' not in text
-    assert "data:image/webp" not in text
+    assert 'href="data:image/webp' not in text
+    assert 'application/json">' not in text
     assert "mine &amp; co" in text
 
 

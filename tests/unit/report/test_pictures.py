@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from wssamnet.report.pictures import deformation_picture, read_pictures
+import pytest
+from wssamnet.report.pictures import deformation_picture, read_strip
 
 BRAIN = np.ones((40, 60), dtype=bool)
 PLACE = np.array([2.0, 3.0, 1.0, 7.0, 12.5])  # 120 x 120 mm
@@ -54,4 +56,24 @@ def test_outside_the_brain_is_black() -> None:
 
 
 def test_no_planes_no_pictures(tmp_path: Path) -> None:
-    assert read_pictures(tmp_path / "planes.npz") is None
+    assert read_strip(tmp_path / "planes.npz") is None
+
+
+def test_landmarks_stand_where_their_planes_are_in_the_strip(finished: Any) -> None:
+    path = finished.evaluation / "ants" / "c<&>" / "planes.npz"
+    strip = read_strip(path)
+    assert strip is not None
+    left = 0.0
+    seen = 0
+    with np.load(path) as content:
+        for name in ("axial", "coronal", "sagittal"):
+            wide, high = np.array(content[f"{name}_brain"].shape[::-1]) * content[f"{name}_place"][:2]
+            for row in content[f"{name}_landmarks"]:
+                mark = strip.marks[seen]
+                assert mark.number == int(row[0])
+                assert mark.fixed == pytest.approx((left + row[1], (strip.height - high) / 2 + row[2]), abs=0.06)
+                seen += 1
+            left += wide + 6
+    assert seen == len(strip.marks) >= 3
+    assert strip.width == pytest.approx(left - 6, abs=0.1)
+    assert [side.letter for side in strip.sides] == ["R", "A", "R", "S", "A", "S"]
