@@ -92,7 +92,7 @@ def register_cases(
                     finish(writing[0], writing[1].result)
                     writing = None
             if loaded is not None and result is not None:
-                task = partial(write, registrar, loaded, *result, out, overlapped=True, **record)
+                task = partial(write, registrar, loaded, result[0], result[1], out, overlapped=True, **record)
                 writing = case, background.submit(task)
         if writing is not None:
             finish(writing[0], writing[1].result)
