@@ -41,6 +41,16 @@ def test_all_unknown_and_bad_parameters_are_told_at_once(pipeline: Pipeline) -> 
     assert not (pipeline.folder / "out").exists()
 
 
+def test_gpus_that_a_training_cannot_share_its_pairs_out_to_are_refused(pipeline: Pipeline) -> None:
+    answer = pipeline.run("-profile", "test", "-stub-run", "--gpus_per_training", 3, "--batch_size", 2)
+    assert answer.status != 0
+    line = "--gpus_per_training: '3' is not allowed (give --batch_size too, at least 3: the GPUs share "
+    assert f"  {line}" in answer.output
+    answer = pipeline.run("-profile", "test", "-stub-run", "--placement", "three_devices", "--gpus_per_training", 2)
+    assert answer.status != 0
+    assert "  --gpus_per_training: '2' is not allowed (three_devices takes three; leave it out)" in answer.output
+
+
 def test_a_parameter_file_works_and_is_judged_the_same_way(pipeline: Pipeline) -> None:
     file = pipeline.folder / "params.yml"
     file.write_text("modalities: [t1ce, flair]\nlevels: 2\nregistration_lr: 1e-3\nlncc_squared: false\noutdir: out\n")

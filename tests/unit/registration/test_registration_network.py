@@ -98,6 +98,17 @@ def test_a_trained_model_registers(kind: str, oblique_case: PreparedCase, tmp_pa
     assert record["landmark_round_trip"]["not_inverted"] == 0
 
 
+@pytest.mark.skipif(torch.cuda.device_count() in (1, 2), reason="with one or two GPUs there are no three devices")
+def test_three_devices_predict_what_one_does(oblique_case: PreparedCase, tmp_path: Path) -> None:
+    model = _trained(tmp_path / "model", "wssamnet")
+    registrar = make_registrar("wssamnet", Settings(), model=tmp_path / "model", three_devices=True)
+    images = oblique_case.array("fixed"), oblique_case.array("moving")
+    found = predict(registrar.network.module, *images)  # type: ignore[attr-defined]
+    tolerance = 1e-2 if torch.cuda.is_available() else 0
+    np.testing.assert_allclose(found, predict(model, *images), atol=tolerance, rtol=0)
+    assert registrar.device == ("cuda:0, cuda:1, cuda:2" if torch.cuda.is_available() else "cpu")
+
+
 def test_other_modalities_than_it_was_trained_on(oblique_case: PreparedCase, tmp_path: Path) -> None:
     _trained(tmp_path / "model", "wssamnet", channels=2, modalities=("t1ce", "t2"))
     registrar = make_registrar("wssamnet", Settings(), model=tmp_path / "model")
