@@ -16,7 +16,7 @@ from study import TRAININGS, Crowded, Ended, Study, Suffered, end
 
 STEPS = {"segmentation_steps": 20, "pretraining_steps": 12, "registration_steps": 12, "voxelmorph_steps": 3}
 WORDS = [word for name, count in STEPS.items() for word in (f"--{name}", count)]
-LIMIT = 700.0  # seconds for a run; an idle machine with two cores takes about 120
+LIMIT = 1500.0  # seconds for a run; an idle machine with two cores takes about 120, a busy one much longer
 # Memory that grows as it does in conf/base.config, from too little; a wall time that is used up after each step,
 # of which Slurm itself knows nothing: it would round it up to a minute, and warn from the start.
 SCARCE = """

@@ -8,7 +8,7 @@ import pytest
 from cluster import Job
 from study import TRAININGS, Crowded, Ended, Suffered
 
-pytestmark = pytest.mark.timeout(2400)
+pytestmark = pytest.mark.timeout(3300)
 
 
 def attempts(run: Ended, name: str) -> list[Job]:

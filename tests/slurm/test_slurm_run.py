@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from study import TRAININGS, Ended
 
-pytestmark = pytest.mark.timeout(2400)
+pytestmark = pytest.mark.timeout(3300)
 
 METHODS = ("identity", "affine", "ants", "voxelmorph", "wssamnet", "refinement", "wssamnet_refined")
 
