@@ -191,7 +191,8 @@ def _notes(frame: pd.DataFrame, results: Sequence[Result], methods: Sequence[str
     machines = {method: _machine(results, method) for method in timed}
     alike = len(set(machines.values())) == 1
     where = f"all on {machines[timed[0]]}" if alike else "; ".join(f"{m} on {machines[m]}" for m in timed)
-    notes.append(f"Time: registration alone, without start-up, reading and writing; {where}.")
+    if timed:
+        notes.append(f"Time: registration alone, without start-up, reading and writing; {where}.")
     untimed = [method for method in methods if method not in timed]
     if untimed:
         notes.append(f"Without a time of their own: {', '.join(untimed)}.")

@@ -228,7 +228,7 @@ def test_a_method_without_any_figure_stays_in_the_table(tmp_path: Path) -> None:
     out = write_tables([root], tmp_path / "tables")
     first = (out / "table1.md").read_text().splitlines()[2]
     assert "missing (n=0)" in first
-    assert "unknown threads" in (out / "table1.md").read_text()
+    assert "Without a time of their own: ants." in (out / "table1.md").read_text()
 
 
 def test_same_evaluations_same_bytes(evaluations: list[Path], tmp_path: Path) -> None:
