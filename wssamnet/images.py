@@ -130,9 +130,9 @@ def _content(image: nib.Nifti1Image, path: Path) -> NDArray[Any]:
             voxels = int(np.prod(image.shape, dtype=object)) * image.get_data_dtype().itemsize
             image = type(image).from_bytes(_unpacked(path, voxels + int(proxy.offset)))
             proxy = image.dataobj
-        data, slope = np.asanyarray(proxy), proxy.slope
-        if slope != 1 or proxy.inter != 0:  # a stored 0 comes back as a rounding error: background is exactly 0
-            data[np.abs(data) < abs(slope) / 2] = 0
+        data: NDArray[Any] = np.asanyarray(proxy)
+        if proxy.slope != 1 or proxy.inter != 0:  # a stored 0 comes back as a rounding error: background is exactly 0
+            data[np.abs(data) < abs(proxy.slope) / 2] = 0
         return data
     except (OSError, EOFError, ValueError, OverflowError, MemoryError, _ISAL_ERROR) as error:
         said = str(error) or "it does not fit into memory"  # a MemoryError may say nothing

@@ -124,10 +124,18 @@ def register_pair(
     if refinement not in ("fast", "accurate"):
         raise SettingsError(f"'{refinement}' is unknown", "--refinement", "fast or accurate")
     out = Path(out)
-    single = (landmarks, fixed_mask, moving_mask, fixed_lesion, moving_lesion)
     if landmark_coordinates not in COORDINATES:
         raise SettingsError(f"'{landmark_coordinates}' is unknown", "--landmark-coordinates", "lps, ras or voxel")
-    files = PairFiles(_paths(fixed), _paths(moving), *map(_path, single), landmark_coordinates)
+    files = PairFiles(
+        _paths(fixed),
+        _paths(moving),
+        landmarks=_path(landmarks),
+        fixed_mask=_path(fixed_mask),
+        moving_mask=_path(moving_mask),
+        fixed_lesion=_path(fixed_lesion),
+        moving_lesion=_path(moving_lesion),
+        coordinates=landmark_coordinates,
+    )
     require_free(out, files.all().values())
     require_writable(out)
     lesions = examine_pair(files)

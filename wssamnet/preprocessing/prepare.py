@@ -111,8 +111,9 @@ def _record(case: Case, settings: Settings, grid: Grid, fixed: LoadedScan, movin
 def _save(path: Path, array: NDArray[Any]) -> None:
     """As `np.save`, whose own writing hides that a disk is full."""
     with named_in_faults(path), path.open("wb", buffering=0) as stream:
-        np.lib.format.write_array_header_1_0(stream, np.lib.format.header_data_from_array_1_0(array))
-        left = memoryview(np.ascontiguousarray(array)).cast("B")
+        header = np.lib.format.header_data_from_array_1_0(array)  # type: ignore[no-untyped-call]
+        np.lib.format.write_array_header_1_0(stream, header)  # type: ignore[no-untyped-call]
+        left = np.ascontiguousarray(array).data.cast("B")
         while left:  # a single call writes 2 GiB at most
             left = left[stream.write(left) :]
 
