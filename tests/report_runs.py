@@ -15,8 +15,8 @@ from wssamnet.geometry import Frame, Grid
 from wssamnet.images import Volume, write_displacement, write_image
 from wssamnet.landmarks import Landmarks, write_landmarks
 
-CASES = ("007", "NA", "c<&>")
-METHODS = ("identity", "ants", "mine & co")
+CASES = ("007", "NA", "c-x")
+METHODS = ("identity", "ants", "mine.co")
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Run:
 
 
 def _register(folder: Path, method: str, case: str, moving: Volume, points: Landmarks, shift: float) -> None:
-    """Moves everything by so many mm along LPS x; "mine & co" also takes 15 % more of the moving scan."""
+    """Moves everything by so many mm along LPS x; "mine.co" also takes 15 % more of the moving scan."""
     grid = moving.grid
-    growth = 0.15 if method == "mine & co" else 0.0
+    growth = 0.15 if method == "mine.co" else 0.0
     x = grid.convert(np.indices(grid.shape).reshape(3, -1).T, Frame.IJK, Frame.LPS)[:, 0].reshape(grid.shape)
     field = np.zeros((*grid.shape, 3), dtype=np.float32)
     field[..., 0] = shift + growth * (x - x.mean())
@@ -89,7 +89,7 @@ def finish_run(root: Path) -> Run:
         write_landmarks(prepared / "moving.csv", moving)
         case = Case(name, Scan({}, prepared / "fixed.csv", None), Scan({}, prepared / "moving.csv", None))
         for method, shift in zip(METHODS, (0.0, 3.0, 2.0), strict=True):
-            if (method, name) == ("mine & co", "NA"):
+            if (method, name) == ("mine.co", "NA"):
                 continue
             folder = root / "registration" / method / name
             volume = Volume(np.roll(data, 1, axis=0), grid)

@@ -112,14 +112,14 @@ def test_the_swipe_goes_from_fixed_to_warped(viewer: Callable[..., Any]) -> None
 def test_another_method_brings_its_image_and_errors(viewer: Callable[..., Any]) -> None:
     tab = viewer()
     pictures, words = {}, {}
-    for method in ("ants", "mine & co", "before registration"):
+    for method in ("ants", "mine.co", "before registration"):
         tab.run(METHOD, method)
         tab.wait(METHOD_SHOWN, method)
         pictures[method] = tab.run(PIXELS, "axial")
         words[method] = tab.run(MARKS)
         assert words[method]
     assert len(set(pictures.values())) == 3
-    assert all(" after" in title for title in words["mine & co"])
+    assert all(" after" in title for title in words["mine.co"])
     assert not any(" after" in title for title in words["before registration"])
     disabled = "return [...document.querySelectorAll('#case-0 [data-needs=field]')].map((input) => input.disabled)"
     assert tab.run(disabled) == [True, True]
@@ -130,11 +130,11 @@ def test_another_method_brings_its_image_and_errors(viewer: Callable[..., Any]) 
 
 def test_landmarks_are_where_the_errors_say(viewer: Callable[..., Any]) -> None:
     tab = viewer()
-    tab.run(METHOD, "mine & co")
-    tab.wait(METHOD_SHOWN, "mine & co")
+    tab.run(METHOD, "mine.co")
+    tab.wait(METHOD_SHOWN, "mine.co")
     content = tab.run("return JSON.parse(document.querySelector('#case-0 script').textContent)")
     marks = content["landmarks"]
-    method = next(one for one in content["methods"] if one["name"] == "mine & co")
+    method = next(one for one in content["methods"] if one["name"] == "mine.co")
     tab.run("document.querySelector('#case-0 .landmarks').open = true")
     tab.run("document.querySelector('#case-0 .landmarks button[data-landmark=\"3\"]').click()")
     place, error = marks["fixed"][2], method["after"][2]
@@ -153,8 +153,8 @@ def test_landmarks_are_where_the_errors_say(viewer: Callable[..., Any]) -> None:
 
 def test_the_grid_and_the_jacobian_are_drawn_over_it(viewer: Callable[..., Any]) -> None:
     tab = viewer()
-    tab.run(METHOD, "mine & co")
-    tab.wait(METHOD_SHOWN, "mine & co")
+    tab.run(METHOD, "mine.co")
+    tab.wait(METHOD_SHOWN, "mine.co")
     tab.run(SLIDE_TO_THE_MIDDLE)
     plain = tab.run(PIXELS, "axial")
     seen = {plain}

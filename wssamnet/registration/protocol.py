@@ -77,8 +77,9 @@ class Registrar(Protocol):
 
 @contextmanager
 def folder_atomically(target: Path) -> Iterator[Path]:
-    """Yield a temporary folder that takes the place of `target` when the block succeeds."""
+    """Yield a temporary folder that takes the place of `target` when the block succeeds; else nothing new is left."""
     root = target.parent.parent
+    fresh = not root.exists()
     root.mkdir(parents=True, exist_ok=True)
     mark = uuid.uuid4().hex[:8]
     temporary, replaced = root / f".{mark}.new", root / f".{mark}.old"
@@ -92,6 +93,8 @@ def folder_atomically(target: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(replaced, ignore_errors=True)
+        if fresh and not any(root.iterdir()):
+            root.rmdir()
 
 
 @functools.cache

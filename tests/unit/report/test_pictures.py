@@ -60,7 +60,7 @@ def test_no_planes_no_pictures(tmp_path: Path) -> None:
 
 
 def test_landmarks_stand_where_their_planes_are_in_the_strip(finished: Any) -> None:
-    path = finished.evaluation / "ants" / "c<&>" / "planes.npz"
+    path = finished.evaluation / "ants" / "c-x" / "planes.npz"
     strip = read_strip(path)
     assert strip is not None
     left = 0.0
