@@ -18,8 +18,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     ("errors",),
     ("files", "geometry"),
-    ("landmarks", "images", "settings"),
     ("kernels",),
+    ("landmarks", "images", "settings"),
     ("fields",),
     ("losses", "cohort", "simulation", "transforms"),
     ("preprocessing", "models"),

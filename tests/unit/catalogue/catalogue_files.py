@@ -267,8 +267,8 @@ MODELS = [
 
 TRANSFORMS = [
     Entry("there is no such file", lambda p: _transform(p, "none.nii.gz"),
-        says="none.nii.gz: there is no such file (.nii or .nii.gz field, ITK .tfm or .txt, ANTs .mat, or a plain "
-             "4x4 matrix in .txt, all LPS mm)"),
+        says="none.nii.gz: there is no such file (.nii or .nii.gz field, ITK .tfm, .txt or .h5, ANTs .mat, or a "
+             "plain 4x4 matrix in .txt, all LPS mm)"),
     Entry("a scalar image", lambda p: _apply(p, p.root / "o.csv", **{"--transform": p.file("00_t1ce")}),
         says="BraTSReg_001_00_0000_t1ce.nii.gz: has shape (20, 22, 18) (a displacement field (X, Y, Z, 1, 3) in "
              "LPS mm)"),
@@ -279,15 +279,18 @@ TRANSFORMS = [
     Entry("a singular matrix", _flat,
         says="m.txt: holds a singular matrix (an affine map that can be inverted)"),
     Entry("three rows of numbers", lambda p: _transform(p, "m.txt", "1 0 0\n0 1 0\n0 0 1\n"),
-        says="m.txt: is not a 4x4 matrix with the last row 0 0 0 1 (.nii or .nii.gz field, ITK .tfm or .txt, ANTs "
-             ".mat, or a plain 4x4 matrix in .txt, all LPS mm)"),
+        says="m.txt: is not a 4x4 matrix with the last row 0 0 0 1 (.nii or .nii.gz field, ITK .tfm, .txt or .h5, "
+             "ANTs .mat, or a plain 4x4 matrix in .txt, all LPS mm)"),
     Entry("FSL's matrix", lambda p: _transform(p, "m.mat", "1 0 0 0\n0 1 0 0\n0 0 1 0\n0 0 0 1\n"),
         says="m.mat: is text: FSL's matrices are not in millimetres of the world (a .txt with a 4x4 matrix in LPS mm)"),
     Entry("Python code (pickle)", lambda p: _transform(p, "m.mat", pickle.dumps(Payload(p.watched))),
         says="m.mat: is not a matrix file of ANTs (a …0GenericAffine.mat)"),
-    Entry("another format (.h5)", lambda p: _transform(p, "m.h5", b"\x89HDF\r\n\x1a\n"),
-        says="m.h5: is not a transform that can be read (.nii or .nii.gz field, ITK .tfm or .txt, ANTs .mat, or a "
-             "plain 4x4 matrix in .txt, all LPS mm)"),
+    Entry("an HDF5 file that is none", lambda p: _transform(p, "m.h5", b"\x89HDF\r\n\x1a\n"),
+        says="m.h5: is not a transform that can be read: * (linear transforms and displacement fields in 3-D, or a "
+             "composite of them)"),
+    Entry("another format (.xfm)", lambda p: _transform(p, "m.xfm", "MNI Transform File\n"),
+        says="m.xfm: is not a transform that can be read (.nii or .nii.gz field, ITK .tfm, .txt or .h5, ANTs .mat, or "
+             "a plain 4x4 matrix in .txt, all LPS mm)"),
     Entry("points outside the field", lambda p: (
         p.text(lambda t: t + "6,900,0,0\n", "01_landmarks"), _apply(p, p.root / "o.csv")),
         accepted="they stay, as in ITK, and told", right=_outside),

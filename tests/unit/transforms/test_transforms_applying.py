@@ -137,7 +137,7 @@ REFUSED: dict[str, tuple[dict[str, str], str]] = {
     "idle reference": ({"points": "p.csv", "reference": "reference.nii.gz", "out": "o.csv"}, "is not used with"),
     "ending": ({"points": "p.csv", "out": "o.txt"}, r"has the wrong ending \(\.csv\)"),
     "input": ({"points": "p.csv", "out": "p.csv"}, "is one of the inputs"),
-    "missing": ({"points": "q.csv", "out": "o.csv"}, r"q\.csv: No such file"),
+    "missing": ({"points": "q.csv", "out": "o.csv"}, r"q\.csv: there is no such file"),
     "no image": ({"image": "q.nii", "reference": "reference.nii.gz", "out": "o.nii"}, r"q\.nii: there is no such file"),
 }
 
