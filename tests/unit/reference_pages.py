@@ -61,18 +61,16 @@ def page() -> str:
     for title, entries in parameters().items():
         lines += ["", f"### {title}", "", "| parameter | allowed | default | what it is |", "|---|---|---|---|"]
         for name, entry in entries.items():
-            default = (
-                f"`{str(entry['default']).lower() if entry['type'] == 'boolean' else entry['default']}`"
-                if entry.get("default") not in (None, "")
-                else ""
-            )
+            value = entry.get("default")
+            shown = str(value).lower() if isinstance(value, bool) else value
+            default = "" if shown in (None, "") else f"`{shown}`"
             best = f" (best: `{entry['x-best']}`)" if "x-best" in entry else ""
             lines.append(f"| `{name}` | {_cell(_allowed(entry))} | {default}{best} | {_cell(entry['description'])} |")
     lines += ["", "## Command line", "", "`wssamnet [--threads N] VERB …`; `wssamnet VERB --help` says the same."]
     for name, verb in verbs().items():
         lines += ["", f"### wssamnet {name}", "", _cell(verb.help or ""), "", "| option | what it is |", "|---|---|"]
-        shown = [one for one in verb.params if one.name != "help" and not getattr(one, "hidden", False)]
-        lines += [f"| {_option(one)} | {_cell(getattr(one, 'help', None) or '')} |" for one in shown]
+        listed = [one for one in verb.params if one.name != "help" and not getattr(one, "hidden", False)]
+        lines += [f"| {_option(one)} | {_cell(getattr(one, 'help', None) or '')} |" for one in listed]
     return "\n".join(lines) + "\n"
 
 
