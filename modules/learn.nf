@@ -1,4 +1,3 @@
-include { isAttentive } from './variants'
 include { TRAIN_SEGMENTATION } from './train_segmentation'
 include { PRETRAIN } from './pretrain'
 include { TRAIN_REGISTRATION } from './train_registration'
@@ -23,7 +22,7 @@ workflow LEARN {
     code // step -> digest of its code
 
     main:
-    def attentive = runs.findAll { run -> isAttentive(run.registrar) }.unique { run -> run.setup.name }
+    def attentive = runs.findAll { run -> run.attentive }.unique { run -> run.setup.name }
     def owners = ['segmentation', 'pretraining', 'registration']
         .collectEntries { stage -> [(stage): attentive.findAll { run -> run.source[stage] == run.setup.name }] }
 
@@ -74,7 +73,7 @@ workflow LEARN {
 
     models = TRAIN_REGISTRATION.out.model
         .flatMap { meta, model ->
-            runs.findAll { run -> isAttentive(run.registrar) && run.source.registration == meta.setup }.collect { run -> tuple(meta.fold, run, model) }
+            runs.findAll { run -> run.attentive && run.source.registration == meta.setup }.collect { run -> tuple(meta.fold, run, model) }
         }
         .mix(TRAIN_VOXELMORPH.out.model.flatMap { meta, model ->
             runs.findAll { run -> run.registrar == 'voxelmorph' && run.setup.name == meta.setup }.collect { run -> tuple(meta.fold, run, model) }

@@ -53,7 +53,7 @@ def setupFor(variant, Map changes, List seed, Map values, Map schema) {
 }
 
 def runOf(registrar, Map setup) {
-    return [method: [registrar, setup.name].findAll().join('.'), registrar: registrar, setup: setup]
+    return [method: [registrar, setup.name].findAll().join('.'), registrar: registrar, attentive: isAttentive(registrar), setup: setup]
 }
 
 // Every run once: [method, registrar, setup, source], where source says for each stage of WSSAMNet which setup trains it:
@@ -82,7 +82,7 @@ def plannedRuns(Map values, Map chosen, Map schema) {
     def runs = (main + repeated + variants + refined).unique { run -> run.method }
 
     def stages = ['preprocess', 'segmentation', 'pretraining', 'registration']
-    def trained = runs.findAll { run -> isAttentive(run.registrar) }.collect { run -> run.setup }
+    def trained = runs.findAll { run -> run.attentive }.collect { run -> run.setup }
     return runs.collect { run ->
         run + [source: stages.withIndex().collectEntries { stage, place ->
             def same = trained.find { other -> stages.take(place + 1).every { step -> other.words[step] == run.setup.words[step] } }
