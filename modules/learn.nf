@@ -79,8 +79,10 @@ workflow LEARN {
             runs.findAll { run -> run.registrar == 'voxelmorph' && run.setup.name == meta.setup }.collect { run -> tuple(meta.fold, run, model) }
         })
 
+    folders = TRAIN_SEGMENTATION.out.model.map { meta, _side, model -> tuple(meta, model) }
+        .mix(PRETRAIN.out.model, TRAIN_REGISTRATION.out.model, TRAIN_VOXELMORPH.out.model)
+
     emit:
     models // tuple: fold, run, folder of the model
-    folders = TRAIN_SEGMENTATION.out.model.map { meta, _side, model -> tuple(meta, model) }
-        .mix(PRETRAIN.out.model, TRAIN_REGISTRATION.out.model, TRAIN_VOXELMORPH.out.model) // tuple: meta, folder of any network
+    folders // tuple: meta, folder of any network
 }

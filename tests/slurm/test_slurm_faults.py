@@ -87,12 +87,14 @@ def test_a_full_disk_stops_the_run_with_its_reason(crowded: Crowded) -> None:
     said = crowded.refusal.rpartition("The run stopped")[2]
     assert "REGISTER" in said
     assert "No space left on device" in said
-    assert crowded.jobs[0].state == "FAILED"
     assert "REGISTER_(refinement" in crowded.jobs[0].name
+    # a batch leaves a case that fails out; alone, the case fails its job
+    assert any(job.state == "FAILED" and "REGISTER_ALONE_(refinement" in job.name for job in crowded.jobs)
     assert {path.name for path in crowded.left} <= {".exitcode", "prepared"}  # links to inputs, and no output
 
 
 def test_with_room_again_the_table_is_that_of_the_undisturbed_run(peaceful: Ended, crowded: Crowded) -> None:
     assert crowded.numbers == peaceful.numbers
     ran = [re.sub(r".*STUDY_(\w+?)_\((\w+).*", r"\1 \2", job.name) for job in crowded.jobs]
-    assert ran == ["REGISTER refinement", "REGISTER refinement", "EVALUATE refinement"]
+    assert {"REGISTER refinement", "EVALUATE refinement"} <= set(ran)
+    assert not [name for name in ran if "TRAIN" in name]

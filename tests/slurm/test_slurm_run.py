@@ -77,7 +77,7 @@ def test_the_trace_shows_tasks_side_by_side(peaceful: Ended) -> None:
         for one, other in combinations(rows, 2)
         if one["start"] < other["complete"] and other["start"] < one["complete"]  # one width, so they sort as text
     ]
-    assert any("TRAIN_SEGMENTATION" in first and "TRAIN_SEGMENTATION" in second for first, second in pairs)
+    assert any("TRAIN_" in first and "TRAIN_" in second for first, second in pairs)  # two GPUs, in whatever order
     assert any(("TRAIN_" in first) != ("TRAIN_" in second) for first, second in pairs)
 
 
