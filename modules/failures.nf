@@ -79,7 +79,7 @@ def reason(Map task) {
 }
 
 // The registrations that the tables should show, as CSV, with the reason for each that failed or whose training did.
-// tested: [case, fold]; learned: method -> whether it is trained.
+// tested: [case, fold]
 def plannedRegistrations(List methods, List tested, List failed) {
     def registrations = failed.findAll { task -> task.step == 'REGISTER' }.collectEntries { task -> [(task.tag): reason(task)] }
     def trainings = failed.findAll { task -> task.step != 'REGISTER' }

@@ -112,9 +112,10 @@ def _counting(
     fixed: NDArray[np.float32] | None, moving: NDArray[np.float32] | None, u: Field, factors: Factors, rows: Rows
 ) -> Mask | None:
     """Voxels whose windows count: no lesion in the fixed image, nor in the moving one as it lies now."""
-    if fixed is None and moving is None:
+    known = moving if fixed is None else fixed
+    if known is None:
         return None
-    out = np.ones((*rows.shape[:2], next(one.shape[2] for one in (fixed, moving) if one is not None)), dtype=np.bool_)
+    out = np.ones(known.shape, dtype=np.bool_)
     if fixed is not None:
         out &= fixed == 0
     if moving is not None:
