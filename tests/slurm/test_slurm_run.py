@@ -53,8 +53,9 @@ def test_independent_tasks_run_at_the_same_time(peaceful: Ended) -> None:
         ]
         return any(a.start < b.end and b.start < a.end for a, b in pairs)
 
-    assert overlapping("TRAIN_SEGMENTATION", "TRAIN_VOXELMORPH")
-    assert overlapping("REGISTER_(ants", "TRAIN_")
+    # which two, the scheduler decides: with two GPUs, the third training to be queued waits
+    assert overlapping("TRAIN", "TRAIN")
+    assert overlapping("REGISTER_", "TRAIN")
     assert overlapping("REGISTER_", "REGISTER_")
 
 
