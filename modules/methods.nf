@@ -11,7 +11,13 @@ def pairsIn(text) {
     }
 }
 
-// [ours, external: name -> folder, own: name -> [file, where], names: all of them], with all problems told before any work.
+// name -> preset: one preset is ants, several are ants.fast, ants.good, ...
+def antsRuns(Map values) {
+    def presets = values.ants_preset.tokenize(',').collect { preset -> preset.trim() }.unique()
+    return presets.collectEntries { preset -> [(presets.size() > 1 ? "ants.${preset}".toString() : 'ants'): preset] }
+}
+
+// [ours, ants: run -> preset, external: name -> folder, own: name -> [file, where], names: all of them], with all problems told before any work.
 // A method that is named with --external or --registrar takes part; --methods may name it too.
 def chosenMethods(Map values, Map schema) {
     def known = schema.methods['x-items']
@@ -32,7 +38,9 @@ def chosenMethods(Map values, Map schema) {
         refuse("The methods cannot be used:\n" + problems.collect { problem -> "  ${problem}" }.join('\n'), values.outdir)
     }
     def ours = values.methods.tokenize(',').collect { name -> name.trim() }.findAll { name -> name in known }
-    return [ours: ours.unique(), external: external, own: own, names: (ours + own.keySet() + external.keySet()).unique()]
+    def ants = antsRuns(values)
+    def names = ours.collectMany { name -> name == 'ants' ? ants.keySet() : [name] }
+    return [ours: ours.unique(), ants: ants, external: external, own: own, names: (names + own.keySet() + external.keySet()).unique()]
 }
 
 // What CHECK_METHODS is given: words of its command line, a digest of what they name, the folders to mount.

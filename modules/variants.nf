@@ -77,7 +77,10 @@ def plannedRuns(Map values, Map chosen, Map schema) {
     def refined = 'refinement' in factors
         ? (own.take(1) + unaligned).collect { setup -> runOf('refinement', setup) } + own.collect { setup -> runOf('wssamnet_refined', setup) }
         : []
-    def main = (methods + chosen.own.keySet()).collect { name -> runOf(name, own[0]) }
+    def main = (methods + chosen.own.keySet()).collectMany { name ->
+        def run = runOf(name, own[0])
+        name == 'ants' ? chosen.ants.collect { method, preset -> run + [method: method, preset: preset] } : [run]
+    }
     def repeated = methods.findAll { name -> isLearned(name) }.collectMany { name -> own.drop(1).collect { setup -> runOf(name, setup) } }
     def runs = (main + repeated + variants + refined).unique { run -> run.method }
 

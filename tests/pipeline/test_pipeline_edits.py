@@ -46,7 +46,7 @@ def test_an_edit_repeats_what_depends_on_it(stubbed: Pipeline, edited: str, star
     [
         (("--registration_steps", 5), {"TRAIN_REGISTRATION": 1, "REGISTER": 2, "EVALUATE": 2, **TABLES}),
         (("--refinement", "accurate"), {"REGISTER": 2, "EVALUATE": 2, **TABLES}),
-        (("--ants_preset", "good"), {"REGISTER": 1, "EVALUATE": 1, **TABLES}),
+        (("--ants_preset", "fast,good"), {"REGISTER": 2, "EVALUATE": 2, **TABLES}),
     ],
 )
 def test_a_parameter_repeats_the_steps_that_it_concerns(

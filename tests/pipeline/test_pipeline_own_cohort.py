@@ -88,7 +88,7 @@ def test_a_samplesheet_goes_through(pipeline: Pipeline, tmp_path: Path) -> None:
     steps = [word for name in ("segmentation", "pretraining", "registration") for word in (f"--{name}_steps", 2)]
     answer = pipeline.run(
         *("--input", sheet, "--outdir", "out", "--modalities", "t1", "--test_cases", "Anna,Bert"),
-        *("--methods", "identity,affine,ants,refinement,wssamnet", "--ants_preset", "fast", "--preset", "best"),
+        *("--methods", "identity,affine,ants,refinement,wssamnet", "--ants_preset", "fast,defaults", "--preset", "best"),
         *("--cases_per_task", 2, "--max_cpus", 1, *steps),
         seconds=600,
     )
@@ -97,10 +97,13 @@ def test_a_samplesheet_goes_through(pipeline: Pipeline, tmp_path: Path) -> None:
         rows = list(csv.DictReader(stream))
     error = {(row["method"], row["case"]): float(row["mean"]) for row in rows}
     assert {case for _, case in error} == {"Anna", "Bert"}
+    methods = ("identity", "affine", "ants.defaults", "ants.fast", "wssamnet", "refinement")
+    assert tuple(dict.fromkeys(method for method, _ in error)) == methods
     for case in ("Anna", "Bert"):
         before = error["identity", case]
         assert before > 4
         assert error["affine", case] < before
-        assert error["ants", case] < before
+        assert error["ants.fast", case] < before
+        assert error["ants.defaults", case] < before
         assert error["refinement", case] < 0.5 * before
         assert np.isfinite(error["wssamnet", case])

@@ -135,8 +135,9 @@ def read_results(evaluations: Sequence[Path]) -> list[Result]:
 
 
 def method_rank(method: str) -> tuple[int, str]:
-    """Sorting key of a method: the table's order, then by name."""
-    return (ORDER.index(method) if method in ORDER else len(ORDER), method)
+    """Sorting key of a method: the table's order, variants (`ants.good`) beside their method, then by name."""
+    known = method.split(".")[0]
+    return (ORDER.index(known) if known in ORDER else len(ORDER), method)
 
 
 def methods_of(results: Sequence[Result], planned: Planned = NONE_PLANNED) -> list[str]:

@@ -61,7 +61,7 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     "fast": Preset("mattes", 32, (100, 70, 0), 3.0),
     "defaults": Preset("mattes", 32, (40, 20, 0), 0.0),
-    "good": Preset("CC", 2, (100, 40, 15), 1.5),
+    "good": Preset("CC", 2, (100, 40, 15), 0.0),
     "strong": Preset("CC", 4, (100, 70, 50, 20), 0.0),
 }
 
