@@ -1,0 +1,209 @@
+"""A cohort from another anatomy and another model of deformation than `wssamnet simulate`, to judge what was tuned there.
+
+    python benchmarks/unseen.py --brain T1.nii.gz --mask MASK.nii.gz --out COHORT [--cases 20] [--seed 1]
+
+Any head or brain does, with a mask of its brain; Debian's package mricron-data holds Colin27, one person averaged over
+27 scans (``ch2better.nii.gz``, 0.5 mm, and ``ch2bet.nii.gz``, which is not zero in the brain). Nothing here is taken from
+`wssamnet.simulation`: the deformation is a free-form one of cubic B-splines at two scales, a swelling around the
+tumour and a rigid pose; images are interpolated by ITK. One modality, t1ce, on the challenge's grid at 1 mm.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates, maximum_filter
+from wssamnet.landmarks import Landmarks, write_landmarks
+
+Array = NDArray[np.float64]
+SHAPE, ORIGIN, DIRECTION = (240, 240, 155), (0.0, -239.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1)  # LPS mm
+CONTROL_MM = (55.0, 24.0)  # control points' distance, of the two scales
+SMALLEST_JACOBIAN = 0.2
+APART, DEPTH, CLEAR = 8.0, 4.0, 3.0  # mm: landmarks from each other, inside the brain's surface, outside the lesion
+
+
+@dataclass(frozen=True, eq=False)
+class Anatomy:
+    """A brain at 1 mm on the challenge's grid, zero outside, grey matter near 0.5; (Z, Y, X) as ITK has it."""
+
+    image: Array
+    depth: Array
+    grid: sitk.Image
+
+
+def _grid() -> sitk.Image:
+    grid = sitk.Image(*SHAPE, sitk.sitkFloat64)
+    grid.SetOrigin(ORIGIN)
+    grid.SetDirection(DIRECTION)
+    return grid
+
+
+def _like(grid: sitk.Image, array: NDArray[np.generic], vector: bool = False) -> sitk.Image:
+    image = sitk.GetImageFromArray(array, isVector=vector)
+    image.CopyInformation(grid)
+    return image
+
+
+def _points(grid: sitk.Image) -> Array:
+    """(Z, Y, X, 3) LPS mm."""
+    z, y, x = np.meshgrid(*(np.arange(n, dtype=np.float64) for n in reversed(SHAPE)), indexing="ij")
+    return np.stack((x, y, z), axis=-1) + np.array(grid.GetOrigin())
+
+
+def load(brain: Path, mask: Path) -> Anatomy:
+    """Read a brain and put its middle into the middle of the grid."""
+    image, inside = sitk.ReadImage(str(brain), sitk.sitkFloat64), sitk.ReadImage(str(mask), sitk.sitkFloat64) > 0
+    shape = sitk.LabelShapeStatisticsImageFilter()
+    shape.Execute(inside)
+    grid = _grid()
+    middle = np.array(grid.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in SHAPE]))
+    shift = sitk.TranslationTransform(3, [float(v) for v in np.array(shape.GetCentroid(1)) - middle])
+    smooth = sitk.SmoothingRecursiveGaussian(image, 0.42)
+    values = sitk.GetArrayFromImage(sitk.Resample(smooth, grid, shift, sitk.sitkBSpline, 0.0))
+    covered = (
+        sitk.GetArrayFromImage(sitk.Resample(sitk.Cast(inside, sitk.sitkFloat64), grid, shift, sitk.sitkLinear)) > 0.5
+    )
+    values = np.clip(values / np.percentile(values[covered], 50) * 0.5, 0, 2) * covered
+    return Anatomy(values, distance_transform_edt(covered), grid)
+
+
+def _deformation(
+    anatomy: Anatomy, rng: np.random.Generator, centre: Array, radius: float
+) -> sitk.DisplacementFieldTransform:
+    """Fixed points to moving points; weaker where it would all but fold."""
+    points = _points(anatomy.grid)
+    total = np.zeros((*points.shape[:3], 3))
+    strength = rng.lognormal(np.log(4.5), 0.6)  # mm, of a control point of the coarse scale
+    for control, share in zip(CONTROL_MM, (1.0, 0.35), strict=True):
+        mesh = [max(int(round(n / control)), 1) for n in SHAPE]
+        spline = sitk.BSplineTransformInitializer(anatomy.grid, mesh)
+        spline.SetParameters(rng.normal(0, strength * share, len(spline.GetParameters())).tolist())
+        field = sitk.TransformToDisplacementField(
+            spline, sitk.sitkVectorFloat64, SHAPE, ORIGIN, (1.0, 1.0, 1.0), DIRECTION
+        )
+        total += sitk.GetArrayFromImage(field)
+    away = points - centre
+    fall = np.exp(-(away**2).sum(-1) / (2 * (1.6 * radius) ** 2))
+    total += rng.uniform(-0.28, 0.05) * fall[..., None] * away  # the swelling goes down
+    angle = np.deg2rad(rng.normal(0, 1.5, 3))
+    middle = points.reshape(-1, 3).mean(0)
+    pose = sitk.Euler3DTransform(middle.tolist(), *angle.tolist(), rng.normal(0, 2, 3).tolist())
+    rigid = sitk.TransformToDisplacementField(pose, sitk.sitkVectorFloat64, SHAPE, ORIGIN, (1.0, 1.0, 1.0), DIRECTION)
+    for _ in range(40):
+        field = _like(anatomy.grid, total + sitk.GetArrayFromImage(rigid), vector=True)
+        jacobian = sitk.GetArrayFromImage(sitk.DisplacementFieldJacobianDeterminant(field))
+        if jacobian[anatomy.depth > 0].min() > SMALLEST_JACOBIAN:
+            return sitk.DisplacementFieldTransform(field)
+        total *= 0.9
+    raise RuntimeError("no deformation without folds was found")
+
+
+def _lesion(anatomy: Anatomy, rng: np.random.Generator, centre: Array, radius: float) -> Array:
+    """Signed distance to an irregular tumour, roughly mm, negative inside."""
+    rough = gaussian_filter(rng.normal(size=anatomy.image.shape), 5)
+    return np.asarray(
+        np.linalg.norm(_points(anatomy.grid) - centre, axis=-1) - radius + 0.25 * radius * rough / rough.std()
+    )
+
+
+def _soft(distance: Array) -> Array:
+    return np.asarray(1 / (1 + np.exp(np.clip(2 * distance, -30, 30))))
+
+
+def _scan(image: Array, rng: np.random.Generator) -> NDArray[np.int16]:
+    """Gain, gamma, an uneven coil and noise of one acquisition."""
+    coil = gaussian_filter(rng.normal(size=tuple(-(-n // 8) for n in image.shape)), 4)
+    coil = np.kron(coil / np.abs(coil).max(), np.ones((8, 8, 8)))[: image.shape[0], : image.shape[1], : image.shape[2]]
+    seen = np.clip(image, 0, None) ** rng.uniform(0.8, 1.25) * np.exp(0.18 * gaussian_filter(coil, 4))
+    noise = rng.normal(0, 0.012, (2, *image.shape))
+    return np.asarray(
+        np.rint(np.hypot(seen + noise[0], noise[1]) * (image > 0) * rng.uniform(400, 900)), dtype=np.int16
+    )
+
+
+def _corners(image: Array) -> Array:
+    """Where all three axes have edges: the smaller the smallest eigenvalue's share, the weaker."""
+    g = np.gradient(gaussian_filter(image, 1.0))
+    tensor = np.empty((*image.shape, 3, 3), dtype=np.float32)
+    for a in range(3):
+        for b in range(a, 3):
+            tensor[..., a, b] = tensor[..., b, a] = gaussian_filter(g[a] * g[b], 1.5)
+    trace = np.trace(tensor, axis1=-2, axis2=-1)
+    return np.asarray(np.maximum(np.linalg.det(tensor), 0) / np.maximum(trace, 1e-12) ** 2)
+
+
+def write_case(anatomy: Anatomy, folder: Path, seed: int, number: int) -> tuple[float, int]:
+    """Write one case; its mean landmark distance before registration in mm, and how many landmarks it has."""
+    rng = np.random.default_rng((seed, number))
+    deep = np.argwhere(anatomy.depth > 14)
+    centre = np.array(anatomy.grid.GetOrigin()) + deep[rng.integers(len(deep))][::-1]
+    radius = float(rng.uniform(8, 17))
+    tumour = _lesion(anatomy, rng, centre, radius)
+    cavity = _lesion(anatomy, rng, centre + rng.normal(0, 2, 3), 0.8 * radius)
+    move = _deformation(anatomy, rng, centre, radius)
+    inside = anatomy.image > 0
+    oedema, core, rim = _soft(tumour - 8), _soft(tumour + 4), _soft(np.abs(tumour + 1.5) - 2)
+    before = anatomy.image * (1 - 0.25 * oedema) * (1 - core) + 0.25 * core
+    before = np.where(inside, before * (1 - rim) + 0.95 * rim, 0)
+    after = anatomy.image * (1 - 0.12 * _soft(cavity - 5)) * (1 - _soft(cavity)) + 0.12 * _soft(cavity)
+    after = np.where(inside, after, 0)
+    fixed = sitk.GetArrayFromImage(
+        sitk.Resample(_like(anatomy.grid, before), anatomy.grid, move, sitk.sitkBSpline, 0.0)
+    )
+    covered = sitk.Resample(_like(anatomy.grid, inside.astype(np.float64)), anatomy.grid, move, sitk.sitkLinear, 0.0)
+    fixed *= sitk.GetArrayFromImage(covered) > 0.5
+
+    def at(values: Array, points: Array) -> Array:
+        index = (points - np.array(anatomy.grid.GetOrigin()))[:, ::-1]
+        return np.asarray(map_coordinates(values, index.T, order=1, mode="nearest"))
+
+    strength = _corners(fixed)
+    brain = fixed > 0
+    peaks = np.argwhere((strength == maximum_filter(strength, 5)) & (distance_transform_edt(brain) > DEPTH))
+    values = strength[tuple(peaks.T)]
+    peaks = peaks[values > np.quantile(values, 0.6)]
+    values = strength[tuple(peaks.T)]
+    here = peaks[:, ::-1] + np.array(anatomy.grid.GetOrigin())
+    there = np.array([move.TransformPoint(p.tolist()) for p in here])
+    free = (at(tumour, there) > CLEAR) & (at(cavity, there) > CLEAR) & (at(anatomy.depth, there) > 2)
+    here, there, values = here[free], there[free], values[free]
+    weight = np.sqrt(values) * (0.2 + np.exp(-at(tumour, there) / 20))
+    kept: list[int] = []
+    wanted = int(rng.integers(10, 31))
+    for candidate in np.argsort(-(rng.uniform(size=len(weight)) ** (weight.max() / weight))):
+        if all(np.linalg.norm(here[candidate] - here[other]) >= APART for other in kept):
+            kept.append(int(candidate))
+        if len(kept) == wanted:
+            break
+    name, ids = f"BraTSReg_{number:03d}", tuple(range(1, len(kept) + 1))
+    days = int(rng.integers(20, 200))
+    for image, points, stem in ((fixed, here, f"{name}_00_0000"), (after, there, f"{name}_01_{days:04d}")):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        scan = _like(anatomy.grid, _scan(image, rng))
+        sitk.WriteImage(scan, str(folder / name / f"{stem}_t1ce.nii.gz"), useCompression=True)
+        write_landmarks(folder / name / f"{stem}_landmarks.csv", Landmarks(ids, np.round(points[kept], 2)))
+    return float(np.linalg.norm(here[kept] - there[kept], axis=1).mean()), len(kept)
+
+
+def main() -> None:
+    """Write the cohort."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--brain", type=Path, required=True)
+    parser.add_argument("--mask", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--cases", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=1)
+    asked = parser.parse_args()
+    anatomy = load(asked.brain, asked.mask)
+    for number in range(1, asked.cases + 1):
+        distance, count = write_case(anatomy, asked.out, asked.seed, number)
+        print(f"case {number}: {count} landmarks, {distance:.2f} mm apart on average", flush=True)
+
+
+if __name__ == "__main__":
+    main()
