@@ -1,11 +1,11 @@
-"""A cohort from another anatomy and another model of deformation than `wssamnet simulate`, to judge what was tuned there.
+"""A cohort of another anatomy and another deformation than `wssamnet simulate`, to judge what was tuned there.
 
     python benchmarks/unseen.py --brain T1.nii.gz --mask MASK.nii.gz --out COHORT [--cases 20] [--seed 1]
 
-Any head or brain does, with a mask of its brain; Debian's package mricron-data holds Colin27, one person averaged over
-27 scans (``ch2better.nii.gz``, 0.5 mm, and ``ch2bet.nii.gz``, which is not zero in the brain). Nothing here is taken from
-`wssamnet.simulation`: the deformation is a free-form one of cubic B-splines at two scales, a swelling around the
-tumour and a rigid pose; images are interpolated by ITK. One modality, t1ce, on the challenge's grid at 1 mm.
+Any head or brain does, with a mask of its brain; Debian's package mricron-data holds Colin27, one person averaged
+over 27 scans (``ch2better.nii.gz``, 0.5 mm, and ``ch2bet.nii.gz``, which is not zero in the brain). Nothing here is
+taken from `wssamnet.simulation`: the deformation is a free-form one of cubic B-splines at two scales, a swelling
+around the tumour and a rigid pose; images are interpolated by ITK. One modality, t1ce, on the challenge's grid at 1 mm.
 """
 
 from __future__ import annotations
@@ -52,7 +52,14 @@ def _like(grid: sitk.Image, array: NDArray[np.generic], vector: bool = False) ->
 def _points(grid: sitk.Image) -> Array:
     """(Z, Y, X, 3) LPS mm."""
     z, y, x = np.meshgrid(*(np.arange(n, dtype=np.float64) for n in reversed(SHAPE)), indexing="ij")
-    return np.stack((x, y, z), axis=-1) + np.array(grid.GetOrigin())
+    return np.asarray(np.stack((x, y, z), axis=-1) + np.array(grid.GetOrigin()))
+
+
+def _field(transform: sitk.Transform) -> Array:
+    """Its displacement on the challenge's grid, (Z, Y, X, 3) LPS mm."""
+    spacing = (1.0, 1.0, 1.0)
+    field = sitk.TransformToDisplacementField(transform, sitk.sitkVectorFloat64, SHAPE, ORIGIN, spacing, DIRECTION)
+    return np.asarray(sitk.GetArrayFromImage(field))
 
 
 def load(brain: Path, mask: Path) -> Anatomy:
@@ -65,9 +72,8 @@ def load(brain: Path, mask: Path) -> Anatomy:
     shift = sitk.TranslationTransform(3, [float(v) for v in np.array(shape.GetCentroid(1)) - middle])
     smooth = sitk.SmoothingRecursiveGaussian(image, 0.42)
     values = sitk.GetArrayFromImage(sitk.Resample(smooth, grid, shift, sitk.sitkBSpline, 0.0))
-    covered = (
-        sitk.GetArrayFromImage(sitk.Resample(sitk.Cast(inside, sitk.sitkFloat64), grid, shift, sitk.sitkLinear)) > 0.5
-    )
+    share = sitk.Resample(sitk.Cast(inside, sitk.sitkFloat64), grid, shift, sitk.sitkLinear)
+    covered = sitk.GetArrayFromImage(share) > 0.5
     values = np.clip(values / np.percentile(values[covered], 50) * 0.5, 0, 2) * covered
     return Anatomy(values, distance_transform_edt(covered), grid)
 
@@ -80,22 +86,19 @@ def _deformation(
     total = np.zeros((*points.shape[:3], 3))
     strength = rng.lognormal(np.log(4.5), 0.6)  # mm, of a control point of the coarse scale
     for control, share in zip(CONTROL_MM, (1.0, 0.35), strict=True):
-        mesh = [max(int(round(n / control)), 1) for n in SHAPE]
+        mesh = [max(round(n / control), 1) for n in SHAPE]
         spline = sitk.BSplineTransformInitializer(anatomy.grid, mesh)
         spline.SetParameters(rng.normal(0, strength * share, len(spline.GetParameters())).tolist())
-        field = sitk.TransformToDisplacementField(
-            spline, sitk.sitkVectorFloat64, SHAPE, ORIGIN, (1.0, 1.0, 1.0), DIRECTION
-        )
-        total += sitk.GetArrayFromImage(field)
+        total += _field(spline)
     away = points - centre
     fall = np.exp(-(away**2).sum(-1) / (2 * (1.6 * radius) ** 2))
     total += rng.uniform(-0.28, 0.05) * fall[..., None] * away  # the swelling goes down
     angle = np.deg2rad(rng.normal(0, 1.5, 3))
     middle = points.reshape(-1, 3).mean(0)
     pose = sitk.Euler3DTransform(middle.tolist(), *angle.tolist(), rng.normal(0, 2, 3).tolist())
-    rigid = sitk.TransformToDisplacementField(pose, sitk.sitkVectorFloat64, SHAPE, ORIGIN, (1.0, 1.0, 1.0), DIRECTION)
+    rigid = _field(pose)
     for _ in range(40):
-        field = _like(anatomy.grid, total + sitk.GetArrayFromImage(rigid), vector=True)
+        field = _like(anatomy.grid, total + rigid, vector=True)
         jacobian = sitk.GetArrayFromImage(sitk.DisplacementFieldJacobianDeterminant(field))
         if jacobian[anatomy.depth > 0].min() > SMALLEST_JACOBIAN:
             return sitk.DisplacementFieldTransform(field)
@@ -106,9 +109,8 @@ def _deformation(
 def _lesion(anatomy: Anatomy, rng: np.random.Generator, centre: Array, radius: float) -> Array:
     """Signed distance to an irregular tumour, roughly mm, negative inside."""
     rough = gaussian_filter(rng.normal(size=anatomy.image.shape), 5)
-    return np.asarray(
-        np.linalg.norm(_points(anatomy.grid) - centre, axis=-1) - radius + 0.25 * radius * rough / rough.std()
-    )
+    away = np.linalg.norm(_points(anatomy.grid) - centre, axis=-1)
+    return np.asarray(away - radius + 0.25 * radius * rough / rough.std())
 
 
 def _soft(distance: Array) -> Array:
