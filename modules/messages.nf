@@ -21,14 +21,16 @@ def cause(run) {
     def blocks = (run.errorReport ?: '').split(/\n\n+/).toList()
         .findAll { block -> block.trim() ==~ /(?s)(Caused by|Command output|Command error):.*/ }
     def lines = blocks.collectMany { block -> block.trim().readLines().drop(1) }
-    return lines.collect { line -> line.trim() }.findAll { line -> line && line != '(empty)' }
+    // An exit status is what inWords explains.
+    return lines.collect { line -> line.trim() }
+        .findAll { line -> line && line != '(empty)' && !(line =~ /terminated with an error exit status|\.command\./) }
 }
 
 // A failed task as a person wants to know it, one line each. A task that said nothing was not begun, or left nothing.
 def failureLines(Map task, run) {
     def known = (run.errorReport ?: '').contains(task.folder)
     def said = lastWords(task) + (known && task.status == '0' ? cause(run).take(1) : [])
-    def lines = !said && known ? cause(run) : said + [inWords(task)]
+    def lines = (said || !known ? [] : cause(run)) ?: said + [inWords(task)]
     return (lines.take(40) + (lines.size() > 40 ? ["and ${lines.size() - 40} more lines"] : []) + [tries(task)]).findAll()
         .collect { line -> "  ${line}" } + [file(task.log).exists() ? "  Log: ${task.log}" : "  Folder, where no log was begun: ${task.folder}"]
 }

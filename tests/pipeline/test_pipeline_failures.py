@@ -110,10 +110,12 @@ def test_a_batch_that_is_lost_loses_the_one_case_alone(faulty: Pipeline) -> None
 def test_what_stops_a_run_is_told_whole_and_kept(faulty: Pipeline) -> None:
     _fault(
         faulty,
-        f"begun={faulty.folder}/begun_; touch $begun$1\n"
-        "for try in $(seq 300); do [ -e ${begun}ants ] && [ -e ${begun}train ] || sleep 0.2; done\n"
-        '[ "$1" != ants ] || { echo "wssamnet: no such transform" >&2; exit 2; }\n'
-        '[ "$1" != train ] || kill -9 $$\n',
+        # the training dies while ants runs, so that Nextflow's own report is of the one that says nothing
+        f"here={faulty.folder}; touch $here/begun_$1\n"
+        "until_() { for try in $(seq 600); do \"$@\" 2>/dev/null && return; sleep 0.2; done; }\n"
+        '[ "$1" != train ] || { until_ [ -e $here/begun_ants ]; kill -9 $$; }\n'
+        '[ "$1" != ants ] || { until_ grep -q TRAIN $here/out/pipeline_info/failed_tasks.tsv; '
+        'echo "wssamnet: no such transform" >&2; exit 2; }\n',
     )
     settings = faulty.folder / "side by side.config"
     settings.write_text("executor.cpus = 4\nexecutor.memory = 8.GB\n", encoding="utf-8")

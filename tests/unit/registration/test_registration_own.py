@@ -33,7 +33,10 @@ def _file(folder: Path, text: str) -> Path:
     return path
 
 
-def test_it_leaves_the_files_of_every_method(make_prepared: Callable[..., PreparedCase], tmp_path: Path) -> None:
+def test_it_leaves_the_files_of_every_method(
+    make_prepared: Callable[..., PreparedCase], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.dont_write_bytecode", False)
     case = make_prepared(shape=(12, 13, 14))
     registrar = make_registrar("still", Settings(), own=f"{_file(tmp_path, GOOD)}:Still")
     folder = run(registrar, case, tmp_path / "out")
@@ -44,6 +47,8 @@ def test_it_leaves_the_files_of_every_method(make_prepared: Callable[..., Prepar
     record = json.loads((folder / "run.json").read_text())
     assert (record["method"], record["seed"], record["device"], record["tried"]) == ("still", 7, "cpu", 3)
     assert record["registrar"] == "mine.py:Still"
+    assert {path.name for path in tmp_path.iterdir()} >= {"mine.py", "out"}
+    assert not (tmp_path / "__pycache__").exists(), "else the folder has changed, and -resume repeats what looks at it"
 
 
 @pytest.mark.parametrize(
