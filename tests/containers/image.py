@@ -8,6 +8,7 @@ The base is made by debootstrap, the image by buildah in a chroot; Charliecloud 
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PROGRAMS = {"debootstrap": "debootstrap", "buildah": "buildah", "ch-run": "charliecloud"}
+PROGRAMS = {"debootstrap": "debootstrap", "buildah": "buildah", "podman": "podman", "ch-run": "charliecloud"}
 BASE, NAME = "localhost/wssamnet-base:test", "localhost/wssamnet:test"
 SUITE = "bookworm"
 NEEDED_GB = 25  # two copies of the image and what pip unpacks
@@ -38,7 +39,7 @@ def obstacle() -> str | None:
 
 
 def install() -> None:
-    """Debian's debootstrap, buildah and Charliecloud where they are missing and may be installed."""
+    """Debian's debootstrap, buildah, Podman and Charliecloud where they are missing and may be installed."""
     missing = sorted({package for name, package in PROGRAMS.items() if shutil.which(name) is None})
     if missing and os.geteuid() == 0 and shutil.which("apt-get") is not None:
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
@@ -120,6 +121,21 @@ class Image:
     def run(self, script: str, seconds: float = 300) -> str:
         """Run a shell script as the image's user."""
         return call("buildah", "run", "--isolation=chroot", self.container, "--", "sh", "-euc", script, seconds=seconds)
+
+    def run_as_docker(self, line: str, folder: Path, seconds: float = 300) -> str:
+        """Run a ``docker run`` as it stands in a document, called in a folder: its user, volumes and place are kept."""
+        expanded = ["bash", "-euc", f"cd '{folder}'; printf '%s\\n' {line}"]
+        parser = argparse.ArgumentParser()
+        parser.add_argument("program", nargs=2)
+        parser.add_argument("--rm", action="store_true", required=True)
+        for option, name in (("-u", "user"), ("-v", "volume"), ("-w", "workingdir")):
+            parser.add_argument(option, dest=name, action="append", default=[])
+        parser.add_argument("image")
+        parser.add_argument("words", nargs=argparse.REMAINDER)
+        told = vars(parser.parse_args(call(*expanded).splitlines()))
+        options = [f"--{name}={value}" for name in ("user", "volume", "workingdir") for value in told[name]]
+        words = ("buildah", "run", "--isolation=chroot", *options, self.container, "--", *told["words"])
+        return call(*words, seconds=seconds)
 
     def run_read_only(self, script: str, seconds: float = 300) -> str:
         """Run a shell script by Charliecloud, which by itself lets nothing be written to an image."""

@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import image as images
+import numpy as np
 import pytest
 from image import ROOT, Image
 from wssamnet import __version__
+from wssamnet.images import Volume, read_image, write_image
+from wssamnet.landmarks import Landmarks, read_landmarks
+from wssamnet.simulation import write_cohort
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(5400)]
 
@@ -39,6 +43,15 @@ def image(base: None) -> Image:
     """The recipe, built with its defaults."""
     images.build(images.NAME, REVISION=REVISION)
     return Image.mount()
+
+
+def test_charliecloud_takes_an_image_from_podman(base: None, tmp_path: Path) -> None:
+    """The command of docs/cluster.md, for the small image that ours is built on."""
+    text = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^(ch-convert .*?) +#", text, re.MULTILINE)
+    words = {"wssamnet:latest": images.BASE, "/shared/wssamnet": str(tmp_path / "image")}
+    images.call(*(words.get(word, word) for word in line.split()), seconds=600)
+    assert (tmp_path / "image" / "etc" / "debian_version").is_file()
 
 
 def labels(image: Image) -> dict[str, Any]:
@@ -89,6 +102,47 @@ def test_a_read_only_image_needs_no_compiler_either(image: Image, tmp_path: Path
     assert "Read-only" in image.run_read_only("touch /opt/numba-cache/x 2>&1 || true")
     image.run_read_only(f"TMPDIR={tmp_path} wssamnet compile")
     assert compiled(*tmp_path.glob("wssamnet-kernels-*")) == compiled(image.folder / "opt" / "numba-cache")
+
+
+@pytest.fixture
+def hidden_case(tmp_path: Path) -> tuple[Landmarks, Landmarks]:
+    """A folder ``cases`` as the challenge's hidden test has it, and ``labels.nii.gz``; landmarks, baseline's first."""
+    folder = write_cohort(tmp_path / "cases", cases=1, spacing_mm=6, seed=3) / "BraTSReg_001"
+    shutil.rmtree(tmp_path / "cases" / "truth")
+    paths = [next(folder.glob(f"*_{visit}_*_landmarks.csv")) for visit in ("00", "01")]
+    baseline, followup = map(read_landmarks, paths)
+    paths[0].unlink()
+    scan = read_image(next(folder.glob("*_01_*_t1ce.nii.gz")))
+    write_image(tmp_path / "labels.nii.gz", Volume((scan.data > 0).astype(np.uint8) * 7, scan.grid))
+    (tmp_path / "out").mkdir()
+    return baseline, followup
+
+
+@pytest.mark.parametrize("engine", ["docker", "apptainer"])
+def test_it_keeps_the_challenges_contract(
+    image: Image, engine: str, tmp_path: Path, hidden_case: tuple[Landmarks, Landmarks]
+) -> None:
+    """The commands of docs/one-pair.md; Charliecloud's read-only image in the place of Apptainer's."""
+    text = (ROOT / "docs" / "one-pair.md").read_text(encoding="utf-8")
+    lines = re.findall(rf"^{engine} .*$", text, re.MULTILINE)
+    assert ["generate_output" in line for line in lines] == [True, False]
+    for line in lines:
+        if engine == "docker":
+            image.run_as_docker(line, tmp_path)
+        else:
+            words = line.removeprefix("apptainer exec wssamnet.sif ")
+            image.run_read_only(f"cd '{tmp_path}'; TMPDIR='{tmp_path}' {words}")
+    names = [f"{name}_f2b.nii.gz" for name in ("df", "t1", "t1ce", "t2", "flair")] + ["df_b2f.nii.gz", "detj.nii.gz"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "BraTSReg_001.csv",
+        *(f"BraTSReg_001_{name}" for name in names),
+    }
+    baseline, followup = (landmarks.points for landmarks in hidden_case)
+    found = read_landmarks(tmp_path / "out" / "BraTSReg_001.csv").points
+    assert np.linalg.norm(found - baseline, axis=1).mean() < np.linalg.norm(followup - baseline, axis=1).mean()
+    labels = read_image(tmp_path / "labels_on_baseline.nii.gz")
+    assert set(np.unique(labels.data)) == {0, 7}
+    assert labels.grid == read_image(next((tmp_path / "cases").rglob("*_00_0000_t1ce.nii.gz"))).grid
 
 
 def test_the_pipeline_runs_in_it(image: Image, tmp_path: Path) -> None:

@@ -79,6 +79,56 @@ def test_a_bad_setting_is_one_line_and_status_2(tmp_path: Path, words: tuple[str
     assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("register", "--nope", "x"), "wssamnet register: No such option: --nope; see wssamnet register -h"),
+        (("register", "--fixd", "x"), "wssamnet register: No such option: --fixd (Possible options: --fixed, "),
+        (("register", "--moving", "x"), "wssamnet register: Missing option '--fixed'; see wssamnet register -h"),
+        (("evaluate", "x"), "wssamnet evaluate: Missing option '--prepared'; see wssamnet evaluate -h"),
+        (("check",), "wssamnet check: Missing argument 'cohort'; see wssamnet check -h"),
+        (("register", "x"), "wssamnet register: "),
+        (("simulate", "--cases"), "wssamnet simulate: Option '--cases' requires an argument; see wssamnet simulate -h"),
+        (("simulate", "--cases", "two", "--out", "x"), "wssamnet simulate: Invalid value for '--cases': "),
+        (("apply", "--interpolation", "cubic"), "wssamnet apply: Invalid value for '--interpolation': "),
+        (("--threads", "x", "check"), "wssamnet: Invalid value for '--threads': "),
+        (("--threads", "2"), "wssamnet: Missing command; see wssamnet -h"),
+        (("registr",), "wssamnet: No such command 'registr'. Did you mean 'register', 'register-cases'? See "),
+    ],
+)
+def test_words_that_do_not_fit_are_one_line_and_status_2(tmp_path: Path, words: tuple[str, ...], line: str) -> None:
+    answer = wssamnet(*words, cwd=tmp_path)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    (said,) = answer.stderr.splitlines()
+    assert said.startswith(line)
+    assert said.endswith(f"ee {line.partition(':')[0]} -h")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("generate_output", "-i", "x"), "generate_output: Missing option '--output' / '-o'; see generate_output -h"),
+        (("generate_output", "-q"), "generate_output: No such option: -q; see generate_output -h"),
+        (("apply_deformation", "-f"), "apply_deformation: Option '-f' requires an argument; see apply_deformation -h"),
+        (("apply_deformation", "-t", "cubic"), "apply_deformation: "),
+    ],
+)
+def test_the_challenges_programs_tell_it_by_their_own_names(tmp_path: Path, words: tuple[str, ...], line: str) -> None:
+    program = Path(sys.executable).with_name(words[0])
+    answer = subprocess.run([program, *words[1:]], capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    (said,) = answer.stderr.splitlines()
+    assert said.startswith(line)
+    assert said.endswith(f"; see {words[0]} -h")
+
+
+def test_without_words_it_explains_itself() -> None:
+    answer = wssamnet()
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert answer.stdout == wssamnet("--help").stdout
+
+
 def test_an_unknown_method_is_told_with_the_nearest(tmp_path: Path) -> None:
     answer = wssamnet("register-cases", "voxelmorf", tmp_path, "--out", tmp_path / "out")
     assert answer.returncode == 2

@@ -9,7 +9,7 @@ import platform
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -51,14 +51,17 @@ FAULTS_OF_THE_DISK = {
     **dict.fromkeys((errno.EIO, errno.ESTALE, errno.ETIMEDOUT), "look after the disk, then run it again"),
 }
 
+HABITS: dict[str, Any] = {
+    "add_completion": False,
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
+# Words that do not fit: the base has no public name, and lives in click or in typer, by typer's version.
+WrongWords = cast(type[Exception], typer.BadParameter.__base__)
+
 app = typer.Typer(
-    name="wssamnet",
-    help="Register brain MRI before and after tumour surgery, and judge registrations by landmarks.",
-    add_completion=False,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Register brain MRI before and after tumour surgery, and judge registrations by landmarks.", **HABITS
 )
 
 
@@ -116,14 +119,26 @@ for verb in (
 app.command("compile", hidden=True)(compile_kernels)
 
 
-def run() -> None:
+def run(program: typer.Typer = app, name: str = "wssamnet") -> None:
     """Run the command line.
 
     Faults that the user can mend are plain lines and exit status 2; 85 asks to be called again.
+
+    Args:
+        program: all verbs, or one that is a program by itself.
+        name: what it is called by.
     """
     logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # its remarks on headers: ours are the errors
     try:
-        app(prog_name="wssamnet")
+        # not standalone: typer leaves its complaints to us, and returns the status that it would have exited with
+        sys.exit(program(sys.argv[1:] or ["--help"], prog_name=name, standalone_mode=False))
+    except WrongWords as error:
+        command = _command(error, name)
+        what = " ".join(error.format_message().split()).removesuffix(".")  # type: ignore[attr-defined]
+        _tell(f"{what}{' See' if what.endswith('?') else '; see'} {command} -h", command)
+        sys.exit(2)
+    except typer.Abort:
+        sys.exit(130)
     except WssamnetError as error:
         _tell(str(error))
         sys.exit(2)
@@ -139,7 +154,16 @@ def run() -> None:
         sys.exit(2)
 
 
-def _tell(message: str) -> None:
+def _command(error: Exception, name: str) -> str:
+    """The program, and its verb where there is one, to which the words of an error belong."""
+    context = getattr(error, "ctx", None)
+    if context is not None:
+        return str(context.command_path)
+    verbs = getattr(typer.main.get_command(app), "commands", {}) if name == "wssamnet" else {}
+    return " ".join([name, *[word for word in sys.argv[1:] if word in verbs][:1]])
+
+
+def _tell(message: str, by: str = "wssamnet") -> None:
     """Print each line, once, where several processes end for the same reason."""
     voice: AbstractContextManager[bool] = nullcontext(True)
     if is_one_of_several():
@@ -148,4 +172,4 @@ def _tell(message: str) -> None:
         voice = one_voice()
     with voice as speaks:
         for line in message.splitlines() if speaks else ():
-            print(f"wssamnet: {line}", file=sys.stderr, flush=True)
+            print(f"{by}: {line}", file=sys.stderr, flush=True)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable
 
-from wssamnet.cli.app import run
+import typer
+
+from wssamnet.cli import challenge
+from wssamnet.cli.app import HABITS, run
 
 
 def generate_output() -> None:
     """The program ``generate_output``."""
-    sys.argv[1:1] = ["generate-output"]
-    run()
+    _run(challenge.generate_output)
 
 
 def apply_deformation() -> None:
     """The program ``apply_deformation``."""
-    sys.argv[1:1] = ["apply-deformation"]
-    run()
+    _run(challenge.apply_deformation)
+
+
+def _run(verb: Callable[..., None]) -> None:
+    program = typer.Typer(**HABITS)
+    program.command()(verb)
+    run(program, verb.__name__)
