@@ -44,7 +44,7 @@ def _lines(block: str) -> list[str]:
     return [line for line in found if line]
 
 
-def _spans(text: str) -> list[str]:
+def spans(text: str) -> list[str]:
     """What stands between backticks outside of blocks; a span may go over the end of a line."""
     prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
     spans = [span for _, span in re.findall(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", prose, re.DOTALL)]
@@ -64,7 +64,7 @@ def commands(*documents: Path) -> list[Command]:
             if language in ("bash", "text"):
                 said = [line for line in _lines(block) if language == "bash" or _begins(line)]
                 found |= dict.fromkeys(Command(name, line) for line in said)
-        found |= dict.fromkeys(Command(name, span, inline=True) for span in _spans(text) if _begins(span))
+        found |= dict.fromkeys(Command(name, span, inline=True) for span in spans(text) if _begins(span))
     return list(found)
 
 

@@ -125,7 +125,7 @@ def test_a_first_run_on_a_cluster_begins_with_these_commands(here: Pipeline, tmp
 
 
 def test_make_demo_runs(here: Pipeline) -> None:
-    answer = _shell(here.checkout, f"make demo -o .venv/ready OUT='results/demo -stub-run --cases_per_task 9'")
+    answer = _shell(here.checkout, "make demo -o .venv/ready OUT='results/demo -stub-run --cases_per_task 9'")
     assert answer.status == 0, answer.output
     assert (here.checkout / "results" / "demo" / "report.html").is_file()
 
