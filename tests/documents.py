@@ -14,7 +14,7 @@ PROGRAMS = (
     *("wssamnet", "generate_output", "apply_deformation", "nextflow", "make", "git", "python", "python3", "pip", "uv"),
     *("docker", "podman", "buildah", "apptainer", "singularity", "ch-convert", "ch-run", "conda", "apt", "apt-get"),
     *("srun", "sbatch", "squeue", "scancel", "scontrol", "sinfo", "sacctmgr", "torchrun"),
-    *("antsApplyTransforms", "antsApplyTransformsToPoints", "antsRegistration", "cd", "cp", "export"),
+    *("antsApplyTransforms", "antsApplyTransformsToPoints", "antsRegistration", "cd", "cp", "rm", "export"),
 )
 
 
