@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import getpass
 from collections import Counter
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
 import pytest
-from study import TRAININGS, Ended
+from cluster import Cluster
+from study import ROOT, TRAININGS, Ended
 
 pytestmark = pytest.mark.timeout(3300)
 
@@ -69,6 +71,14 @@ def test_a_training_gets_the_gpus_that_it_is_given(peaceful: Ended, tmp_path: Pa
     trainings = [job for job in jobs if any(name in job.name for name in TRAININGS)]
     assert len(trainings) == 5
     assert {job.gres for job in trainings} == {"gres:gpu:2"}
+
+
+def test_the_cluster_can_be_asked_as_the_documents_say(cluster: Cluster) -> None:
+    text = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    for line, column in (("squeue -u $USER", "PARTITION"), ("sinfo", "TIMELIMIT")):
+        assert f"`{line}`" in text
+        words = line.replace("$USER", getpass.getuser()).split()
+        assert column in cluster.call(*words).splitlines()[0]
 
 
 def test_the_trace_shows_tasks_side_by_side(peaceful: Ended) -> None:

@@ -18,9 +18,10 @@ from wssamnet.errors import SettingsError
 from wssamnet.preprocessing.prepared import PreparedCase
 
 VERBS = (
-    *("simulate", "check", "preprocess"),
+    *("simulate", "check", "check-methods", "preprocess"),
     *("train-segmentation", "pretrain", "train-registration", "train-voxelmorph"),
-    *("register", "apply", "register-cases", "evaluate", "tables", "report", "settings"),
+    *("register", "apply", "register-cases", "external", "evaluate", "tables", "report", "settings"),
+    *("generate-output", "apply-deformation"),
 )
 
 

@@ -18,7 +18,10 @@ from wssamnet.files import write_json
 from wssamnet.preprocessing.prepared import PreparedCase
 from wssamnet.registration.methods import METHODS
 
-TEXT = (Path(__file__).parents[2] / "docs" / "methods.md").read_text(encoding="utf-8")
+from documents import ROOT, lines
+
+PAGE = ROOT / "docs" / "methods.md"
+TEXT = PAGE.read_text(encoding="utf-8")
 
 
 def test_the_commands_run(
@@ -33,10 +36,10 @@ def test_the_commands_run(
     Path("my/centres.py").write_text(re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)[0])
     Path("results").mkdir()
     shutil.copy(folder / "truth.csv", "results/case_a.csv")
-    lines = re.findall(r"^wssamnet (.*)$", TEXT, re.MULTILINE)
-    assert len(lines) == 4
-    for line in lines:
-        monkeypatch.setattr(sys, "argv", ["wssamnet", *shlex.split(line)])
+    told = lines(PAGE, "wssamnet")
+    assert len(told) == 4
+    for line in told:
+        monkeypatch.setattr(sys, "argv", shlex.split(line))
         with pytest.raises(SystemExit) as left:
             run()
         assert left.value.code == 0, line

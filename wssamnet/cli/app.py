@@ -131,7 +131,7 @@ def run(program: typer.Typer = app, name: str = "wssamnet") -> None:
     logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # its remarks on headers: ours are the errors
     try:
         # not standalone: typer leaves its complaints to us, and returns the status that it would have exited with
-        sys.exit(program(sys.argv[1:] or ["--help"], prog_name=name, standalone_mode=False))
+        sys.exit(program(sys.argv[1:] or ["--help"], prog_name=name, standalone_mode=False) or 0)
     except WrongWords as error:
         command = _command(error, name)
         what = " ".join(error.format_message().split()).removesuffix(".")  # type: ignore[attr-defined]
