@@ -97,7 +97,9 @@ class CorrelationHints(nn.Module):
     def _hints(self, volume: Tensor) -> Tensor:
         """Condense (B, N, x, y, z) to (B, features + 3, x, y, z)."""
         columns = volume.flatten(2)
-        with torch.no_grad():
-            expected = self.offsets.T / 2 @ torch.softmax(_SHARPNESS * columns, dim=1)
-        hints = torch.cat((self.condense @ columns, expected), dim=1)
+        with torch.autocast(columns.device.type, enabled=False):  # means of small numbers: no digit to lose
+            condensed = self.condense @ columns
+            with torch.no_grad():
+                expected = self.offsets.T / 2 @ torch.softmax(_SHARPNESS * columns, dim=1)
+            hints = torch.cat((condensed, expected), dim=1)
         return hints.view(*hints.shape[:2], *volume.shape[2:])
