@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from wssamnet.errors import GeometryError
 from wssamnet.geometry import Array, Frame, Grid, swap_ras_lps, transform_points
 from wssamnet.images import Volume
-from wssamnet.kernels.grids import EVERY, carry, displace, displace_back
+from wssamnet.kernels.grid_inversion import EVERY, displace_back
+from wssamnet.kernels.grids import carry, displace
 from wssamnet.kernels.inversion import invert_points
 from wssamnet.kernels.jacobian import determinant
 from wssamnet.kernels.sampling import sample

@@ -199,7 +199,9 @@ def _write(path: str | Path, data: NDArray[Any], grid: Grid, intent: int | None 
     image.header.write_to(head)
     head.write(b"\0" * (int(image.header["vox_offset"]) - head.tell()))
     # level 1 of ISA-L: several times faster than zlib; no time stamp, so same data, same bytes
-    opened = partial(igzip_threaded.open, compresslevel=1, threads=thread_count()) if path.name.endswith(".gz") else open
+    opened = (
+        partial(igzip_threaded.open, compresslevel=1, threads=thread_count()) if path.name.endswith(".gz") else open
+    )
     with written_atomically(path) as temporary, opened(temporary, "wb") as file:
         file.write(head.getvalue())
         for piece in first_axis_fastest(data):

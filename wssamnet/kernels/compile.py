@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from wssamnet.kernels import (
     correlation,
     greedy,
+    grid_inversion,
     grids,
     inversion,
     jacobian,
@@ -80,7 +81,9 @@ def _sampling() -> None:
         u.flags.writeable = writable
         inversion.invert_points(u, np.eye(4), points)
         grids.displace(u, np.eye(3, 4), np.eye(3, 4), np.eye(3), (3, 3, 3))
-        grids.displace_back(u, np.eye(4), np.eye(3, 4), np.eye(3, 4), np.eye(3), u[:2, :2, :2].copy(), (3, 3, 3))
+        grid_inversion.displace_back(
+            u, np.eye(4), np.eye(3, 4), np.eye(3, 4), np.eye(3), u[:2, :2, :2].copy(), (3, 3, 3)
+        )
         image = np.ones((3, 3, 3), dtype=np.float32)
         image.flags.writeable = writable
         grids.carry(image, np.eye(3, 4), np.eye(3), np.zeros_like(u))

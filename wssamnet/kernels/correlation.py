@@ -23,7 +23,7 @@ def _add_products(fixed: Any, moving: Any, shift: int, row: Any) -> None:  # pra
 def _shifts(
     start: int, stop: int, fixed: Any, moving: Any, radius: int, first: int, out: Any
 ) -> None:  # pragma: no cover - compiled
-    channels, nx, ny, nz = fixed.shape
+    channels, nx, _, nz = fixed.shape
     _, planes, hy, hz = out.shape
     edge = 2 * radius + 1
     pooled = np.zeros((planes + 2, hy + 2, hz + 2), dtype=np.float32)  # with a margin of 0
