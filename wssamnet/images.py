@@ -205,7 +205,7 @@ def _write(path: str | Path, data: NDArray[Any], grid: Grid, intent: int | None 
     with written_atomically(path) as temporary, opened(temporary, "wb") as file:
         file.write(head.getvalue())
         for piece in first_axis_fastest(data):
-            file.write(memoryview(piece).cast("B"))
+            file.write(piece.data.cast("B"))
 
 
 def write_image(path: str | Path, volume: Volume) -> None:

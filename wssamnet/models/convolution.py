@@ -23,7 +23,8 @@ def in_bfloat16(wanted: bool) -> AbstractContextManager[Any]:
     Args:
         wanted: False changes nothing, as a processor without such instructions does.
     """
-    native = getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16", False)  # torch of old cannot tell
+    capabilities = getattr(torch.cpu, "get_capabilities", None)  # an older torch cannot tell
+    native = capabilities is not None and bool(capabilities().get("avx512_bf16"))
     return torch.autocast("cpu", torch.bfloat16, enabled=wanted and native)
 
 

@@ -84,13 +84,13 @@ class CorrelationHints(nn.Module):
             f, m = normalise_locally(fixed), normalise_locally(moving)
         if f.device.type != "cpu" or f.dtype != torch.float32:
             return self._hints(correlate_reference(f, m, self.radius))
-        f, m = f.numpy(), [pad(item, self.radius) for item in m.numpy()]
+        pairs = [(a, pad(b, self.radius)) for a, b in zip(f.numpy(), m.numpy(), strict=True)]
         planes = f.shape[2] // 2
         at_once = planes if torch.is_grad_enabled() else _PLANES
         parts = []
         for first in range(0, planes, at_once):
             some = range(first, min(first + at_once, planes))
-            volumes = [correlate_shifts(a, b, self.radius, some) for a, b in zip(f, m, strict=True)]
+            volumes = [correlate_shifts(*pair, self.radius, some) for pair in pairs]
             parts.append(self._hints(torch.from_numpy(np.stack(volumes) if len(volumes) > 1 else volumes[0][None])))
         return torch.cat(parts, dim=2) if len(parts) > 1 else parts[0]
 
