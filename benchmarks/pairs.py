@@ -9,6 +9,7 @@ the scans as they are, ours read what `preprocess` left of them; "from scans" in
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -17,6 +18,8 @@ from typing import Any
 from harness import Jobs, Shape, Step, main
 
 from kernels import displacement, pair
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before torch is imported
 
 
 def _folder() -> Path:

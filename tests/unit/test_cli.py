@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from wssamnet.cli.app import options
 from wssamnet.cli.options import settings_from
 from wssamnet.cli.progress import each
 from wssamnet.errors import SettingsError
@@ -160,6 +161,15 @@ def test_an_unwritable_output_is_one_line(tmp_path: Path, make_prepared: Callabl
     assert "Traceback" not in answer.stderr
 
 
+def test_threads_of_torch_wait_asleep_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    options(threads=None, asked=False)
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    options(threads=None, asked=False)
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+
+
 def test_register_evaluate_and_tables_fit_together(tmp_path: Path, make_prepared: Callable[..., PreparedCase]) -> None:
     folders = [make_prepared(name, seed=seed).folder for seed, name in enumerate(("case_a", "case_b"))]
     cases = []
@@ -179,9 +189,9 @@ def test_register_evaluate_and_tables_fit_together(tmp_path: Path, make_prepared
     assert "wssamnet: registered by identity: case_b (2 of 2)" in registered.stderr
     runs = sorted((tmp_path / "registration").glob("*/*"))
     assert [json.loads((run / "run.json").read_text())["threads"] for run in runs] == [1, 1]
-    options = [word for folder in folders for word in ("--prepared", folder)]
-    options += [word for case in cases for word in ("--cases", case)]
-    evaluated = wssamnet("evaluate", *runs, *options, "--out", tmp_path / "evaluation")
+    words = [word for folder in folders for word in ("--prepared", folder)]
+    words += [word for case in cases for word in ("--cases", case)]
+    evaluated = wssamnet("evaluate", *runs, *words, "--out", tmp_path / "evaluation")
     assert evaluated.returncode == 0, evaluated.stderr
     tabled = wssamnet("tables", *sorted((tmp_path / "evaluation").glob("*/*")), "--out", tmp_path / "tables")
     assert tabled.returncode == 0, tabled.stderr

@@ -235,3 +235,14 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(nib.spatialimages.HeaderDataError):
         write_image(tmp_path / "a.nii", Volume(DATA.astype(np.dtype("U2")), GRID))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_the_same_for_any_number_of_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    u = np.random.default_rng(0).normal(size=(60, 50, 70, 3)).astype(np.float32)  # several pieces to be compressed
+    files = []
+    for threads in (1, 3):
+        monkeypatch.setattr("wssamnet.images.thread_count", lambda threads=threads: threads)
+        files.append(tmp_path / f"{threads}.nii.gz")
+        write_displacement(files[-1], u, Grid(u.shape[:3], np.eye(4)))
+    assert files[0].read_bytes() == files[1].read_bytes()
+    np.testing.assert_array_equal(read_displacement(files[0])[0], u)

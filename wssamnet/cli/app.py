@@ -93,6 +93,8 @@ def options(
         threads = len(os.sched_getaffinity(0))
     if threads is not None:
         os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(max(1, threads // beside))))
+    # torch's threads wait by spinning, on the cores that the compiled kernels want between two of its operations
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 for verb in (

@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 from wssamnet.kernels import (
     correlation,
     greedy,
+    grid_inversion,
+    grids,
     inversion,
     jacobian,
     laplacian,
     lncc,
     mutual_information,
     normalisation,
+    ordering,
     resizing,
     roughness,
     sampling,
@@ -55,7 +58,7 @@ def compile_all() -> float:
     jacobian.determinant(field, np.eye(3))
     _greedy(volume, field)
     even = np.zeros((1, 4, 4, 4), dtype=np.float32)
-    correlation.correlate_shifts(even, even, 1)
+    correlation.correlate_shifts(even, correlation.pad(even, 1), 1, range(2))
     rows, ones = even[0, 0], np.ones(1, np.float32)
     statistics = normalisation.normalise(rows, ones, ones, np.empty_like(rows), epsilon=1e-5, slope=0.1)
     normalisation.gradients(rows, statistics, ones, ones, rows, np.empty_like(rows), slope=0.1)
@@ -70,12 +73,20 @@ def _sampling() -> None:
             values = np.ones((3, 3, 3), dtype=dtype)
             values.flags.writeable = writable
             sampling.sample(values, points, order=0)
+            list(ordering.first_axis_fastest(values))
             if dtype in (np.float32, np.float64):
                 sampling.sample(values, points, order=1)
     u = np.zeros((3, 3, 3, 3), dtype=np.float32)
     for writable in (True, False):
         u.flags.writeable = writable
         inversion.invert_points(u, np.eye(4), points)
+        grids.displace(u, np.eye(3, 4), np.eye(3, 4), np.eye(3), (3, 3, 3))
+        grid_inversion.displace_back(
+            u, np.eye(4), np.eye(3, 4), np.eye(3, 4), np.eye(3), u[:2, :2, :2].copy(), (3, 3, 3)
+        )
+        image = np.ones((3, 3, 3), dtype=np.float32)
+        image.flags.writeable = writable
+        grids.carry(image, np.eye(3, 4), np.eye(3), np.zeros_like(u))
 
 
 def _warping() -> None:

@@ -63,42 +63,74 @@ def _extents(begin: int, end: int, image: Any, out: Any) -> None:  # pragma: no 
 
 
 @njit(**COMPILE)
-def _warp(
-    begin: int, end: int, image: Any, u: Any, factors: Any, rows: Any, out: Any
+def _along(
+    start: Any, step: Any, line: Any, cells: Any, weights: Any, size: int, low: Any, part: Any
 ) -> None:  # pragma: no cover - compiled
-    nx, ny, nz = image.shape
+    """Where a row of voxels is moved to along one axis: the lower index, and the weight of the upper one.
+
+    `line` holds the displacement at the blocks of the row, `cells` and `weights` how the voxels lie among them. Loops
+    without branches over one array at a time, which the compiler turns into vector instructions.
+    """
+    zero, top, highest = np.float32(0), np.float32(size - 1), np.int32(max(size - 2, 0))
+    for z in range(cells.shape[0]):
+        cell = np.uint32(cells[z])
+        part[z] = line[cell] + weights[z] * (line[cell + np.uint32(1)] - line[cell])
+    for z in range(cells.shape[0]):
+        p = start + step * np.float32(z) + part[z]
+        p = p if p > zero else zero
+        p = p if p < top else top
+        i = np.int32(p)
+        i = i if i < highest else highest
+        low[z] = i
+        part[z] = p - np.float32(i)
+
+
+@njit(**COMPILE)
+def _warp(
+    begin: int, end: int, image: Any, shape: Any, u: Any, factors: Any, rows: Any, out: Any
+) -> None:  # pragma: no cover - compiled
+    nx, ny, nz = shape
     cx, cy, cz, _ = u.shape
-    one = np.float32(1)
-    line = np.empty((cz, 3), np.float32)
+    zero, one = np.float32(0), np.float32(1)
+    line = np.zeros((3, cz + 1), np.float32)  # the entry beyond the last has no weight
+    cells, weights = np.empty(nz, np.int32), np.empty(nz, np.float32)
+    for z in range(nz):
+        cells[z], _, weights[z] = _between(z, factors[2], cz)
+    low, part = np.empty((3, nz), np.int32), np.empty((3, nz), np.float32)
+    offset = np.empty(nz, np.int64)
+    # unsigned, so that no negative index has to be looked for; an axis of one voxel has no upper one
+    sx = np.uint64(ny * nz if nx > 1 else 0)
+    sy = np.uint64(nz if ny > 1 else 0)
+    sz = np.uint64(1 if nz > 1 else 0)
     for x in range(begin, end):
         bx, bx1, fx = _between(x, factors[0], cx)
         for y in range(ny):
             first, last = rows[x, y, 0], rows[x, y, 1]
-            for z in range(first):
-                out[x, y, z] = 0
-            for z in range(last, nz):
-                out[x, y, z] = 0
+            out[x, y, :first] = 0
+            out[x, y, last:] = 0
             if first >= last:
                 continue
             by, by1, fy = _between(y, factors[1], cy)
             w0, w1, w2, w3 = (one - fx) * (one - fy), (one - fx) * fy, fx * (one - fy), fx * fy
+            u0, u1, u2, u3 = u[bx, by], u[bx, by1], u[bx1, by], u[bx1, by1]
             for z in range(cz):
                 for c in range(3):
-                    line[z, c] = (w0 * u[bx, by, z, c] + w1 * u[bx, by1, z, c]) + (
-                        w2 * u[bx1, by, z, c] + w3 * u[bx1, by1, z, c]
-                    )
-            for z in range(first, last):
-                bz, bz1, d = _between(z, factors[2], cz)
-                e = one - d
-                i, i1, a = _cell(np.float32(x) + (e * line[bz, 0] + d * line[bz1, 0]), nx)
-                j, j1, b = _cell(np.float32(y) + (e * line[bz, 1] + d * line[bz1, 1]), ny)
-                k, k1, d = _cell(np.float32(z) + (e * line[bz, 2] + d * line[bz1, 2]), nz)
-                e = one - d
-                low = (e * image[i, j, k] + d * image[i, j, k1]) * (one - b)
-                low += (e * image[i, j1, k] + d * image[i, j1, k1]) * b
-                high = (e * image[i1, j, k] + d * image[i1, j, k1]) * (one - b)
-                high += (e * image[i1, j1, k] + d * image[i1, j1, k1]) * b
-                out[x, y, z] = low * (one - a) + high * a
+                    line[c, z] = (w0 * u0[z, c] + w1 * u1[z, c]) + (w2 * u2[z, c] + w3 * u3[z, c])
+            _along(np.float32(x), zero, line[0], cells[first:last], weights[first:last], nx, low[0], part[0])
+            _along(np.float32(y), zero, line[1], cells[first:last], weights[first:last], ny, low[1], part[1])
+            _along(np.float32(first), one, line[2], cells[first:last], weights[first:last], nz, low[2], part[2])
+            i, j, k = low[0], low[1], low[2]
+            for z in range(last - first):
+                offset[z] = (i[z] * ny + j[z]) * nz + k[z]
+            a, b, d, target = part[0], part[1], part[2], out[x, y, first:last]
+            for z in range(last - first):
+                o, e = np.uint64(offset[z]), d[z]
+                v0, v1, v2, v3 = image[o], image[o + sz], image[o + sy], image[o + sy + sz]
+                o = o + sx
+                v4, v5, v6, v7 = image[o], image[o + sz], image[o + sy], image[o + sy + sz]
+                v0, v2, v4, v6 = v0 + e * (v1 - v0), v2 + e * (v3 - v2), v4 + e * (v5 - v4), v6 + e * (v7 - v6)
+                v0, v4 = v0 + b[z] * (v2 - v0), v4 + b[z] * (v6 - v4)
+                target[z] = v0 + a[z] * (v4 - v0)
 
 
 @njit(**COMPILE)
@@ -228,7 +260,7 @@ def warp(
     image: NDArray[np.float32], u: Field, factors: Factors, rows: Rows, out: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """out(p) = image(p + u(p)), (X, Y, Z), linear, the edge repeated outside; 0 beyond `rows`."""
-    run_ranges(_warp, image.shape[0], image, u, factors, rows, out, parts=4)
+    run_ranges(_warp, image.shape[0], image.reshape(-1), image.shape, u, factors, rows, out, parts=4)
     return out
 
 

@@ -80,6 +80,28 @@ def _residual(u: Any, m: Any, y: Any, p: Any, zero: bool) -> Any:  # pragma: no 
 
 
 @njit(**COMPILE)
+def solve(
+    u: Any, m: Any, y: Any, p: Any, zero: bool, iterations: int, tolerance: float
+) -> Any:  # pragma: no cover - compiled
+    """From p to where x + u(x) = y, and the residual that is left; see `invert_points`."""
+    best, found, onwards, step = np.inf, p, (0.0, 0.0, 0.0), 1.0
+    for _ in range(iterations + 1):
+        s, ahead = _residual(u, m, y, p, zero)
+        size = s[0] * s[0] + s[1] * s[1] + s[2] * s[2]
+        if size < best:
+            best, found, onwards = size, p, ahead
+            step = min(2 * step, 1.0)
+            if best < tolerance * tolerance:
+                break
+        elif step > _SHORTEST_STEP:
+            step *= 0.5
+        else:
+            break
+        p = (found[0] + step * onwards[0], found[1] + step * onwards[1], found[2] + step * onwards[2])
+    return found, np.sqrt(best)
+
+
+@njit(**COMPILE)
 def _invert(
     begin: int,
     end: int,
@@ -105,22 +127,8 @@ def _invert(
                     2 * out[n - 1, 1] - out[n - 2, 1],
                     2 * out[n - 1, 2] - out[n - 2, 2],
                 )
-        best, found, onwards, step = np.inf, p, (0.0, 0.0, 0.0), 1.0
-        for _ in range(iterations + 1):
-            s, ahead = _residual(u, m, y, p, zero)
-            size = s[0] * s[0] + s[1] * s[1] + s[2] * s[2]
-            if size < best:
-                best, found, onwards = size, p, ahead
-                step = min(2 * step, 1.0)
-                if best < tolerance * tolerance:
-                    break
-            elif step > _SHORTEST_STEP:
-                step *= 0.5
-            else:
-                break
-            p = (found[0] + step * onwards[0], found[1] + step * onwards[1], found[2] + step * onwards[2])
+        found, residual[n] = solve(u, m, y, p, zero, iterations, tolerance)
         out[n, 0], out[n, 1], out[n, 2] = found
-        residual[n] = np.sqrt(best)
 
 
 def invert_points(

@@ -6,14 +6,16 @@ comparison (as optical-flow networks are: Dosovitskiy et al. 2015, Heinrich 2019
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wssamnet.kernels.correlation import correlate_shifts
+from wssamnet.kernels.correlation import correlate_shifts, pad
 
 _WINDOW = 5  # voxels of the local normalisation
 _NOISE = 1e-3  # added to the local variance of intensities in [0, 1]: flat patches stay small
+_PLANES = 8  # of the volume at once where it need not be kept for gradients
 _SHARPNESS = 10.0  # of the softmax over shifts
 
 
@@ -80,12 +82,24 @@ class CorrelationHints(nn.Module):
         """
         with torch.no_grad():
             f, m = normalise_locally(fixed), normalise_locally(moving)
-            if f.device.type == "cpu" and f.dtype == torch.float32:
-                pairs = zip(f.numpy(), m.numpy(), strict=True)
-                volume = torch.stack([torch.from_numpy(correlate_shifts(a, b, self.radius)) for a, b in pairs])
-            else:
-                volume = correlate_reference(f, m, self.radius)
-            columns = volume.flatten(2)
-            expected = self.offsets.T / 2 @ torch.softmax(_SHARPNESS * columns, dim=1)
-        hints = torch.cat((self.condense @ columns, expected), dim=1)
+        if f.device.type != "cpu" or f.dtype != torch.float32:
+            return self._hints(correlate_reference(f, m, self.radius))
+        pairs = [(a, pad(b, self.radius)) for a, b in zip(f.numpy(), m.numpy(), strict=True)]
+        planes = f.shape[2] // 2
+        at_once = planes if torch.is_grad_enabled() else _PLANES
+        parts = []
+        for first in range(0, planes, at_once):
+            some = range(first, min(first + at_once, planes))
+            volumes = [correlate_shifts(*pair, self.radius, some) for pair in pairs]
+            parts.append(self._hints(torch.from_numpy(np.stack(volumes) if len(volumes) > 1 else volumes[0][None])))
+        return torch.cat(parts, dim=2) if len(parts) > 1 else parts[0]
+
+    def _hints(self, volume: Tensor) -> Tensor:
+        """Condense (B, N, x, y, z) to (B, features + 3, x, y, z)."""
+        columns = volume.flatten(2)
+        with torch.autocast(columns.device.type, enabled=False):  # means of small numbers: no digit to lose
+            condensed = self.condense @ columns
+            with torch.no_grad():
+                expected = self.offsets.T / 2 @ torch.softmax(_SHARPNESS * columns, dim=1)
+            hints = torch.cat((condensed, expected), dim=1)
         return hints.view(*hints.shape[:2], *volume.shape[2:])

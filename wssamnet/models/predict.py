@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from wssamnet.errors import ModelError
+from wssamnet.kernels.resizing import resize
+from wssamnet.models.convolution import in_bfloat16
 from wssamnet.models.padding import content_box
 from wssamnet.models.voxelmorph import VoxelMorph
 from wssamnet.models.wssamnet import Prediction, WSSAMNet
 
 
-def _run(model: WSSAMNet | VoxelMorph, *images: NDArray[Any]) -> NDArray[np.float32]:
+def _run(model: WSSAMNet | VoxelMorph, *images: NDArray[Any], rough: bool = False) -> NDArray[np.float32]:
     """Check the pair, run the network on the box that holds anything, and continue the field around it."""
     device = next(model.parameters()).device
     for image in images:
@@ -26,20 +28,23 @@ def _run(model: WSSAMNet | VoxelMorph, *images: NDArray[Any]) -> NDArray[np.floa
             )
     shape, box = images[0].shape[1:], content_box(*images)
     pair = [torch.from_numpy(np.array(image[(None, slice(None), *box)], np.float32)).to(device) for image in images]
-    with torch.inference_mode():
+    with torch.inference_mode(), in_bfloat16(rough):
         out = model(*pair)
         displacement: Tensor = out.displacement if isinstance(out, Prediction) else out[0]
     field = displacement[0].float().movedim(0, -1).cpu().numpy()
-    around = [(part.start, size - part.stop) for part, size in zip(box, shape, strict=True)]
-    return np.ascontiguousarray(np.pad(field, [*around, (0, 0)], mode="edge"))
+    x, y, z = (np.arange(size, dtype=np.float64) - part.start for part, size in zip(box, shape, strict=True))
+    return resize(field, (x, y, z))  # the same voxels, and around them the edge
 
 
-def predict_wssamnet(model: WSSAMNet, fixed: NDArray[Any], moving: NDArray[Any]) -> NDArray[np.float32]:
+def predict_wssamnet(
+    model: WSSAMNet, fixed: NDArray[Any], moving: NDArray[Any], *, rough: bool = False
+) -> NDArray[np.float32]:
     """Register one pair with WSSAMNet.
 
     Args:
         model: from `load_model`.
         fixed, moving: (C, X, Y, Z) of one shape, any size; intensities in [0, 1], background 0.
+        rough: for a field that is refined anyway; see `in_bfloat16`.
 
     Returns:
         (X, Y, Z, 3), displacement in voxels of that grid, ijk order, pull-back. The network sees the box
@@ -48,7 +53,7 @@ def predict_wssamnet(model: WSSAMNet, fixed: NDArray[Any], moving: NDArray[Any])
     Raises:
         ModelError: the arrays do not fit the model.
     """
-    return _run(model, fixed, moving)
+    return _run(model, fixed, moving, rough=rough)
 
 
 def predict_voxelmorph(model: VoxelMorph, fixed: NDArray[Any], moving: NDArray[Any]) -> NDArray[np.float32]:

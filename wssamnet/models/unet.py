@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wssamnet.models.convolution import Convolution
+from wssamnet.models.doubling import doubled
 from wssamnet.models.normalisation import normalise
 from wssamnet.models.padding import crop_end, pad_end, padded_shape
 
@@ -79,5 +80,5 @@ class UNet(nn.Module):
             x = block(torch.cat((skip, F.interpolate(x, scale_factor=2, mode="nearest")), dim=1))
         x = self.output(x)
         if self.halved:
-            x = F.interpolate(x, scale_factor=2, mode="trilinear")
+            x = doubled(x)
         return crop_end(x, shape)

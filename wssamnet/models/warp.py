@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from wssamnet.kernels import warping
+from wssamnet.models.doubling import doubled
 
 Outside = Literal["zero", "border"]
 
@@ -125,5 +126,4 @@ def upsample_displacement(displacement: Tensor) -> Tensor:
 
     A coarse voxel covers two fine ones, whose common face is its centre (``align_corners=False``).
     """
-    doubled: Tensor = F.interpolate(displacement, scale_factor=2, mode="trilinear", align_corners=False)
-    return doubled * 2
+    return doubled(displacement) * 2

@@ -116,7 +116,7 @@ def thread_count() -> int:
 
 def _finite(transform: Transform, grid: Grid, registrar: Registrar, case: PreparedCase) -> DisplacementField:
     sampled = as_displacement(transform, grid)
-    if not np.isfinite(sampled.displacement).all():
+    if not np.isfinite(sampled.displacement.sum()):  # one NaN or infinite number is enough
         raise GeometryError(f"{registrar.name} gave a displacement that is not finite", case.id)
     return sampled
 
@@ -151,7 +151,7 @@ def load(case: PreparedCase) -> Loaded:
     """
     begin = time.perf_counter()
     for name in ("fixed", "moving", "fixed_mask", "moving_mask"):
-        case.array(name).sum(dtype=np.float64)  # pages the memory map in: reading is not timed as registering
+        case.array(name).view(np.uint8).max()  # pages the memory map in: reading is not timed as registering
     content = case.image("moving"), case.native_grid("fixed"), case.native_grid("moving"), case.moving_landmarks()
     return Loaded(case, *content, time.perf_counter() - begin)
 

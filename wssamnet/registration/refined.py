@@ -88,7 +88,8 @@ class RefinedWssamnetRegistrar(RefinementRegistrar):
         from wssamnet.models.wssamnet import WSSAMNet
 
         self.network.check(case)
-        return predict_wssamnet(cast(WSSAMNet, self.network.module), case.array("fixed"), case.array("moving"))
+        model = cast(WSSAMNet, self.network.module)
+        return predict_wssamnet(model, case.array("fixed"), case.array("moving"), rough=True)
 
     def register(self, case: PreparedCase) -> Registration:
         """Predict, then optimise."""

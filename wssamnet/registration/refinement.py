@@ -190,13 +190,15 @@ def _pyramid(pair: _Level, schedule: Schedule) -> list[_Level]:
 
 def _one_way(levels: list[_Level], grid: Grid, start: Field | None, schedule: Schedule) -> Field:
     u, place, voxel = start, grid, grid.spacing  # the field, where it lives, and the voxel that it counts in
+    if u is not None:  # the finest blocks first, where blurring it to the coarsest costs little
+        finest, coarsest = _blocks(levels[-1].grid)[0], _blocks(levels[0].grid)[0]
+        u, place = resize(u, _positions(grid, finest)), finest
+        u = gaussian(u, _blur(coarsest, finest))
     for level in levels:
         blocks, factors = _blocks(level.grid)
         if u is None:
             u = np.zeros((*blocks.shape, 3), np.float32)
         else:
-            if place is grid and level.grid is not grid:  # the start is finer than the level
-                u = gaussian(u, _blur(blocks, grid))
             u = resize(u, _positions(place, blocks), voxel / level.grid.spacing)
         u = _descend(level, u, schedule, factors)
         place, voxel = blocks, level.grid.spacing

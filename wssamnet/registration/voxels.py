@@ -42,8 +42,8 @@ def registration_from_voxels(
     Raises:
         ModelError: the field holds values that are not finite.
     """
-    if not np.isfinite(displacement).all():
+    if not np.isfinite(displacement.sum()):  # one NaN or infinite number is enough
         raise ModelError("the network gave a displacement that is not finite", case.id, "a model that was trained")
     grid = case.grid
-    field = DisplacementField(grid.vectors(displacement, Frame.IJK, Frame.LPS).astype(np.float32), grid)
+    field = DisplacementField(displacement @ grid.matrix(Frame.IJK, Frame.LPS)[:3, :3].T.astype(np.float32), grid)
     return registration_from_field(case, field, record)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from scipy.ndimage import uniform_filter
-from wssamnet.kernels.correlation import correlate_shifts
+from wssamnet.kernels.correlation import correlate_shifts, pad
 from wssamnet.models.correlation import CorrelationHints, correlate_reference, normalise_locally, shifts
 
 
@@ -19,8 +21,30 @@ def texture(*shape: int) -> torch.Tensor:
 def test_the_kernel_agrees_with_plain_torch(radius: int, shape: tuple[int, ...]) -> None:
     fixed, moving = texture(2, *shape) - 0.5
     wanted = correlate_reference(fixed[None], moving[None], radius)[0]
-    found = correlate_shifts(fixed.numpy(), moving.numpy(), radius)
+    padded = pad(moving.numpy(), radius)
+    found = correlate_shifts(fixed.numpy(), padded, radius, range(shape[1] // 2))
     np.testing.assert_allclose(found, wanted.numpy(), atol=1e-6)
+    part = correlate_shifts(fixed.numpy(), padded, radius, range(1, 2))
+    np.testing.assert_array_equal(part, found[:, 1:2])
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_without_gradients_the_volume_is_never_there_whole(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    hints = CorrelationHints(1, 4)
+    fixed, moving = texture(2, batch, 2, 14, 8, 10)
+    whole = hints(fixed, moving)
+    asked: list[int] = []
+
+    def spied(*arguments: Any) -> Any:
+        asked.append(len(arguments[-1]))
+        return correlate_shifts(*arguments)
+
+    monkeypatch.setattr("wssamnet.models.correlation.correlate_shifts", spied)
+    monkeypatch.setattr("wssamnet.models.correlation._PLANES", 3)
+    with torch.inference_mode():
+        torch.testing.assert_close(hints(fixed, moving), whole.detach())
+    assert max(asked) == 3
+    assert sum(asked) == 7 * batch
 
 
 def test_a_shift_is_where_the_volume_peaks() -> None:
