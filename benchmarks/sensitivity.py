@@ -28,7 +28,7 @@ NOW = Schedule()
 VARIED: dict[str, list[Schedule]] = {
     "as it is": [NOW],
     "window": [replace(NOW, window=edge) for edge in (3, 7, 9)],
-    "update_sigma": [replace(NOW, update_sigma=sigma) for sigma in (2.0, 2.5, 3.5, 4.0)],
+    "update_sigma": [replace(NOW, update_sigma=sigma) for sigma in (2.5, 3.0, 4.0)],
     "field_sigma": [replace(NOW, field_sigma=sigma) for sigma in (0.35, 0.7, 1.0)],
     "step": [replace(NOW, step=size) for size in (0.25, 0.35, 0.7)],
     "iterations": [

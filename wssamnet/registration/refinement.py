@@ -46,9 +46,9 @@ class Schedule:
     """
 
     levels_mm: tuple[float, ...] = (8.0, 4.0, 2.0, 1.0)
-    iterations: tuple[int, ...] = (30, 30, 30, 8)
+    iterations: tuple[int, ...] = (15, 15, 15, 4)
     window: int = 5
-    update_sigma: float = 3.0
+    update_sigma: float = 3.5
     field_sigma: float = 0.5
     step: float = 0.5
     both_ways: bool = False
