@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import csv
+import ctypes
+import gc
 import itertools
 import json
 import math
@@ -60,6 +62,9 @@ def measure(jobs: Jobs, small: Shape, job: str, who: str, size: str) -> dict[str
     """In the child: what one repetition costs beyond its inputs and its program code."""
     jobs[job][0](who, small)()
     step = jobs[job][0](who, SIZES[size])
+    gc.collect()
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)  # gives back what making the inputs took: else it would hide what a step takes
     if Path("/proc/self/clear_refs").exists():
         Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
     before = memory_mib("VmRSS")
