@@ -112,7 +112,7 @@ def test_what_stops_a_run_is_told_whole_and_kept(faulty: Pipeline) -> None:
         faulty,
         # the training dies while ants runs, so that Nextflow's own report is of the one that says nothing
         f"here={faulty.folder}; touch $here/begun_$1\n"
-        "until_() { for try in $(seq 600); do \"$@\" 2>/dev/null && return; sleep 0.2; done; }\n"
+        'until_() { for try in $(seq 600); do "$@" 2>/dev/null && return; sleep 0.2; done; }\n'
         '[ "$1" != train ] || { until_ [ -e $here/begun_ants ]; kill -9 $$; }\n'
         '[ "$1" != ants ] || { until_ grep -q TRAIN $here/out/pipeline_info/failed_tasks.tsv; '
         'echo "wssamnet: no such transform" >&2; exit 2; }\n',

@@ -88,7 +88,8 @@ def test_a_samplesheet_goes_through(pipeline: Pipeline, tmp_path: Path) -> None:
     steps = [word for name in ("segmentation", "pretraining", "registration") for word in (f"--{name}_steps", 2)]
     answer = pipeline.run(
         *("--input", sheet, "--outdir", "out", "--modalities", "t1", "--test_cases", "Anna,Bert"),
-        *("--methods", "identity,affine,ants,refinement,wssamnet", "--ants_preset", "fast,defaults", "--preset", "best"),
+        *("--methods", "identity,affine,ants,refinement,wssamnet", "--ants_preset", "fast,defaults"),
+        *("--preset", "best"),
         *("--cases_per_task", 2, "--max_cpus", 1, *steps),
         seconds=600,
     )

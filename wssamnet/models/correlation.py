@@ -17,6 +17,7 @@ _WINDOW = 5  # voxels of the local normalisation
 _NOISE = 1e-3  # added to the local variance of intensities in [0, 1]: flat patches stay small
 _PLANES = 8  # of the volume at once where it need not be kept for gradients
 _SHARPNESS = 10.0  # of the softmax over shifts
+_AT_ONCE = 2048  # places whose shifts fit into a processor's cache
 
 
 def _local_mean(image: Tensor) -> Tensor:
@@ -99,7 +100,19 @@ class CorrelationHints(nn.Module):
         columns = volume.flatten(2)
         with torch.autocast(columns.device.type, enabled=False):  # means of small numbers: no digit to lose
             condensed = self.condense @ columns
-            with torch.no_grad():
-                expected = self.offsets.T / 2 @ torch.softmax(_SHARPNESS * columns, dim=1)
-            hints = torch.cat((condensed, expected), dim=1)
+            hints = torch.cat((condensed, self._expected(columns)), dim=1)
         return hints.view(*hints.shape[:2], *volume.shape[2:])
+
+    @torch.no_grad()
+    def _expected(self, columns: Tensor) -> Tensor:
+        """The mean shift under the softmax, (B, N, P) to (B, 3, P).
+
+        Means of products of locally normalised images stay below 5, so exp needs no largest value subtracted.
+        """
+        sums = torch.cat((self.offsets.T / 2, torch.ones_like(self.offsets.T[:1]))).float()
+        at_once = _AT_ONCE if columns.device.type == "cpu" else max(columns.shape[2], 1)
+        parts = []
+        for some in torch.split(columns, at_once, dim=2):
+            total = sums @ (_SHARPNESS * some.float()).exp_()
+            parts.append(total[:, :3] / total[:, 3:])
+        return torch.cat(parts, dim=2).to(columns.dtype)

@@ -22,7 +22,10 @@ def _module(path: Path) -> ModuleType:
         raise SettingsError("is not a Python file", path, FORM)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
-    written, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # the folder is the user's, and -resume looks at it
+    written, sys.dont_write_bytecode = (
+        sys.dont_write_bytecode,
+        True,
+    )  # the folder is the user's, and -resume looks at it
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:

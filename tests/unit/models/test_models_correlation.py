@@ -75,3 +75,16 @@ def test_local_normalisation_agrees_with_scipy_and_forgets_contrast() -> None:
     inside = (slice(None), slice(None), *[slice(2, -2)] * 3)
     brighter = normalise_locally(0.7 * image + 0.2)
     torch.testing.assert_close(brighter[inside], normalise_locally(image)[inside], atol=0.02, rtol=0)
+
+
+def test_the_expected_shift_is_a_softmax_however_well_a_place_fits() -> None:
+    spikes = torch.zeros(1, 1, 24, 20, 108)
+    spikes[..., 2::5, 2::5, 2::5] = 1  # as unlike noise as can be: nothing is correlated more
+    for image in (spikes, torch.rand(spikes.shape)):
+        f = normalise_locally(image)
+        volume = correlate_reference(f, f, 1)
+        assert volume.max() < 5
+        found = CorrelationHints(1, 2)(image, image)[:, 2:]
+        weights = torch.softmax(10 * volume.double(), dim=1)
+        expected = torch.einsum("nc,bnxyz->bcxyz", shifts(1).double() / 2, weights)
+        torch.testing.assert_close(found.double(), expected, atol=2e-6, rtol=0)
