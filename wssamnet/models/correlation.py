@@ -15,7 +15,7 @@ from wssamnet.kernels.correlation import correlate_shifts, pad
 
 _WINDOW = 5  # voxels of the local normalisation
 _NOISE = 1e-3  # added to the local variance of intensities in [0, 1]: flat patches stay small
-_PLANES = 8  # of the volume at once where it need not be kept for gradients
+_PLANES = 16  # of the volume at once where it need not be kept for gradients
 _SHARPNESS = 10.0  # of the softmax over shifts
 _AT_ONCE = 2048  # places whose shifts fit into a processor's cache
 
