@@ -30,7 +30,8 @@ STEPS = ("segmentation_steps=4", "pretraining_steps=3", "registration_steps=4", 
 STAGES = ("segmentation", "pretraining", "end_to_end", "frozen", "voxelmorph")
 # The same sums in another order, in float32; Adam enlarges their rounding where a gradient is nearly 0. Of the bias of
 # a convolution before an instance norm nothing else is left: the norm takes it away again.
-LOSSES, WEIGHTS = {"rel": 2e-5, "abs": 1e-6}, {"rtol": 0, "atol": 1e-4}
+# A total is the difference of terms that are about 1, and its rounding is theirs.
+LOSSES, WEIGHTS = {"rel": 2e-5, "abs": 2e-5}, {"rtol": 0, "atol": 1e-4}
 IDLE = re.compile(r"coder\.\d\.[03]\.bias$")
 
 
