@@ -116,13 +116,13 @@ workflow STUDY {
     to_register = tests.combine(models.map { fold, run, model -> tuple([fold, run.setup.words.preprocess], run, model) }, by: 0)
         .flatMap { key, cases_of_fold, run, model ->
             batches(cases_of_fold, values.cases_per_task).collect { meta, batch ->
-                tuple(meta + [method: run.method, registrar: run.registrar, preset: run.preset, fold: key[0]], batch.collect { one -> one.folder }, model)
+                tuple(meta + [method: run.method, registrar: run.registrar, fold: key[0]], batch.collect { one -> one.folder }, model)
             }
         }
     // Once a method, not once a task: a digest reads many files.
     def digests = runs.collectEntries { run -> [(run.registrar): registrarDigest(run.registrar, known)] }
     registering = to_register.map { meta, folders, model ->
-        def preset = meta.preset ? "--ants-preset ${meta.preset} " : ''
+        def preset = meta.registrar == 'ants' ? "--ants-preset ${chosen.ants[meta.method]} " : ''
         def name = meta.method == meta.registrar ? '' : "--name ${meta.method} "
         def own = chosen.own[meta.registrar]
         def options = own ? "--registrar ${quoted("own/${own.where}")}" : preset + name + settingsFor("register_${meta.registrar}".toString(), values, schema)

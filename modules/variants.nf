@@ -79,7 +79,7 @@ def plannedRuns(Map values, Map chosen, Map schema) {
         : []
     def main = (methods + chosen.own.keySet()).collectMany { name ->
         def run = runOf(name, own[0])
-        name == 'ants' ? chosen.ants.collect { method, preset -> run + [method: method, preset: preset] } : [run]
+        name == 'ants' ? chosen.ants.keySet().collect { method -> run + [method: method] } : [run]
     }
     def repeated = methods.findAll { name -> isLearned(name) }.collectMany { name -> own.drop(1).collect { setup -> runOf(name, setup) } }
     def runs = (main + repeated + variants + refined).unique { run -> run.method }

@@ -185,13 +185,10 @@ def as_displacement(transform: Transform, grid: Grid) -> DisplacementField:
     before, middle, after = known
     points = grid.matrix(Frame.IJK, Frame.LPS)
     constant, linear = ((after @ before - np.eye(4)) @ points)[:3], after[:3, :3]
-    field_ = middle.field if isinstance(middle, InverseField) else middle
-    index = field_.grid.matrix(Frame.LPS, Frame.IJK)
-    if isinstance(middle, DisplacementField):
-        place = (index @ before @ points)[:3]
-        u = displace(field_.displacement, place, constant, linear, grid.shape, outside=field_.outside)
-        return DisplacementField(u, grid)
-    u = _inverted(middle, grid, before, constant, linear)
+    if isinstance(middle, InverseField):
+        return DisplacementField(_inverted(middle, grid, before, constant, linear), grid)
+    place = (middle.grid.matrix(Frame.LPS, Frame.IJK) @ before @ points)[:3]
+    u = displace(middle.displacement, place, constant, linear, grid.shape, outside=middle.outside)
     return DisplacementField(u, grid)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from wssamnet.kernels.grids import between, cells_of
 from wssamnet.kernels.rows import COMPILE
 from wssamnet.kernels.threads import run_ranges
 
@@ -66,23 +67,15 @@ def _extents(begin: int, end: int, image: Any, out: Any) -> None:  # pragma: no 
 def _along(
     start: Any, step: Any, line: Any, cells: Any, weights: Any, size: int, low: Any, part: Any
 ) -> None:  # pragma: no cover - compiled
-    """Where a row of voxels is moved to along one axis: the lower index, and the weight of the upper one.
+    """Where a row of voxels is moved to along one axis; see `cells_of`.
 
-    `line` holds the displacement at the blocks of the row, `cells` and `weights` how the voxels lie among them. Loops
-    without branches over one array at a time, which the compiler turns into vector instructions.
+    `line` holds the displacement at the blocks of the row, `cells` and `weights` how the voxels lie among them.
     """
-    zero, top, highest = np.float32(0), np.float32(size - 1), np.int32(max(size - 2, 0))
     for z in range(cells.shape[0]):
         cell = np.uint32(cells[z])
-        part[z] = line[cell] + weights[z] * (line[cell + np.uint32(1)] - line[cell])
-    for z in range(cells.shape[0]):
-        p = start + step * np.float32(z) + part[z]
-        p = p if p > zero else zero
-        p = p if p < top else top
-        i = np.int32(p)
-        i = i if i < highest else highest
-        low[z] = i
-        part[z] = p - np.float32(i)
+        moved = line[cell] + weights[z] * (line[cell + np.uint32(1)] - line[cell])
+        part[z] = start + step * np.float32(z) + moved
+    cells_of(part[: cells.shape[0]], size, low)
 
 
 @njit(**COMPILE)
@@ -124,13 +117,7 @@ def _warp(
                 offset[z] = (i[z] * ny + j[z]) * nz + k[z]
             a, b, d, target = part[0], part[1], part[2], out[x, y, first:last]
             for z in range(last - first):
-                o, e = np.uint64(offset[z]), d[z]
-                v0, v1, v2, v3 = image[o], image[o + sz], image[o + sy], image[o + sy + sz]
-                o = o + sx
-                v4, v5, v6, v7 = image[o], image[o + sz], image[o + sy], image[o + sy + sz]
-                v0, v2, v4, v6 = v0 + e * (v1 - v0), v2 + e * (v3 - v2), v4 + e * (v5 - v4), v6 + e * (v7 - v6)
-                v0, v4 = v0 + b[z] * (v2 - v0), v4 + b[z] * (v6 - v4)
-                target[z] = v0 + a[z] * (v4 - v0)
+                target[z] = between(image, np.uint64(offset[z]), (sx, sy, sz), a[z], b[z], d[z])
 
 
 @njit(**COMPILE)

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from wssamnet.geometry import Array
-from wssamnet.kernels.grids import Field, Shape, between, scalars, start, times
+from wssamnet.kernels.grids import Field, Shape, between, cells_of, scalars, start, times
 from wssamnet.kernels.inversion import solve
 from wssamnet.kernels.rows import COMPILE
 from wssamnet.kernels.threads import run_ranges
@@ -47,23 +47,14 @@ def _blend(coarse: Any, i: int, j: int, line: Any) -> None:  # pragma: no cover 
 
 @njit(**COMPILE)
 def _along(
-    start: Any, step: Any, m: Any, v: Any, size: int, low: Any, part: Any
+    begin: Any, step: Any, m: Any, v: Any, size: int, low: Any, part: Any
 ) -> None:  # pragma: no cover - compiled
-    """Where row v (3, n) reads along one axis: the lower index and the weight of the upper one.
-
-    No branch and no lookup, so that the compiler makes vector instructions of it.
-    """
+    """Where row v (3, n) reads along one axis; see `cells_of`."""
     m0, m1, m2 = np.float32(m[0]), np.float32(m[1]), np.float32(m[2])
-    zero, top, highest = np.float32(0), np.float32(size - 1), np.int32(max(size - 2, 0))
     v0, v1, v2 = v[0], v[1], v[2]
     for k in range(part.shape[0]):
-        p = start + step * np.float32(k) + (m0 * v0[k] + m1 * v1[k] + m2 * v2[k])
-        p = p if p > zero else zero
-        p = p if p < top else top
-        i = np.int32(p)
-        i = i if i < highest else highest
-        low[k] = i
-        part[k] = p - np.float32(i)
+        part[k] = begin + step * np.float32(k) + (m0 * v0[k] + m1 * v1[k] + m2 * v2[k])
+    cells_of(part, size, low)
 
 
 @njit(**COMPILE)

@@ -22,10 +22,8 @@ def _module(path: Path) -> ModuleType:
         raise SettingsError("is not a Python file", path, FORM)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
-    written, sys.dont_write_bytecode = (
-        sys.dont_write_bytecode,
-        True,
-    )  # the folder is the user's, and -resume looks at it
+    # the folder is the user's, and -resume asks whether it has changed
+    without, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:
@@ -33,7 +31,7 @@ def _module(path: Path) -> ModuleType:
     except ModuleNotFoundError as error:
         raise SettingsError(f"imports {error.name}, which is not installed", path, "install it") from None
     finally:
-        sys.dont_write_bytecode = written
+        sys.dont_write_bytecode = without
     return module
 
 
