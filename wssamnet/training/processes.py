@@ -8,6 +8,7 @@ agreed on besides (losses, weights of shares, whether time is up) goes over Gloo
 from __future__ import annotations
 
 import atexit
+import importlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -71,8 +72,12 @@ class Processes:
         if gpus:
             torch.cuda.set_device(place)
         if not dist.is_initialized():
+            # Any optimiser imports this; imported while there is a group, it holds it beyond its end, and a thread of a
+            # group that outlives the interpreter aborts the process.
+            importlib.import_module("torch._dynamo")
             with _others_needed():
                 dist.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo", timeout=_LONGEST)
+            atexit.register(_leave)  # however the training ends
         return cls(rank, count, torch.device("cuda", place) if gpus else _CPU)
 
     @property
@@ -140,9 +145,7 @@ class Processes:
 
     def part(self) -> None:
         """Wait until all are done; call at the end of a training."""
-        if self.count > 1:
-            self.any(False)
-            atexit.register(_leave)
+        self.any(False)
 
 
 def _leave() -> None:

@@ -218,3 +218,31 @@ def test_a_killed_process_ends_the_others(
     assert said.splitlines().count(line) == (1 if whom == "worker" else 0)
     assert "Traceback" not in said
     assert all(gone(pid) for pid in workers)
+
+
+# Registered before the processes meet, the report is the last that runs.
+ENDS = """
+import atexit
+from pathlib import Path
+threads = Path("/proc/self/task")
+atexit.register(lambda: print("left over:", sum("gloo" in (one / "comm").read_text() for one in threads.iterdir())))
+import torch
+from wssamnet.training.loop import Plan, run_training
+from wssamnet.training.processes import Processes
+def train():
+    processes = Processes.join(2)
+    model = torch.nn.Linear(4, 1)
+    network = processes.shared(model)
+    run_training(model, lambda step: {"sum": network(torch.ones(2, 4)).sum()}, Plan("sum", 2, 0.1, "step"), processes)
+    processes.part()
+train()
+"""
+
+
+def test_no_thread_of_the_group_outlives_it(tmp_path: Path) -> None:
+    # One that does may abort the process, after all is done and saved, as the interpreter is taken down.
+    script = tmp_path / "ends.py"
+    script.write_text(ENDS)
+    done = call(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", script)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("left over: 0") == 2, done.stdout
