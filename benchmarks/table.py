@@ -46,8 +46,8 @@ def markdown(rows: list[Row]) -> str:
 
 
 def draw(rows: list[Row], path: Path) -> None:
-    """Seconds against voxels, a panel a job."""
-    jobs = list(dict.fromkeys(row["job"] for row in rows))
+    """Seconds against voxels, a panel a job; the cases in a task are all of one size."""
+    jobs = [job for job in dict.fromkeys(row["job"] for row in rows) if job != "cases_in_a_task"]
     columns = min(4, len(jobs))
     lines = -(-len(jobs) // columns)
     figure = Figure(figsize=(4 * columns, 3.2 * lines), layout="constrained")

@@ -1,4 +1,4 @@
-"""Local correlation volume of two images: how well every shift of a small cube fits, at half resolution."""
+"""Local correlation volume of two images: how well every shift of a small cube fits, and the shift to be expected."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from wssamnet.kernels.rows import COMPILE
 from wssamnet.kernels.threads import run_ranges
+
+_AT_ONCE = 1024  # places whose sums stay in the first cache
+_PER_E = 1.4426950408889634  # log2(e)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -84,4 +88,67 @@ def correlate_shifts(
     count = (2 * radius + 1) ** 3
     out = np.empty((count, len(planes), fixed.shape[2] // 2, fixed.shape[3] // 2), dtype=np.float32)
     run_ranges(_shifts, count, np.ascontiguousarray(fixed), padded, radius, planes.start, out)
+    return out
+
+
+@njit(**COMPILE)
+def _powers(line: Any, factor: Any, part: Any, bits: Any) -> None:  # pragma: no cover - compiled
+    """2^(factor · line) to 2e-7 of it, as `part` times the floats whose bits are written."""
+    half, low, high = np.float32(0.5), np.float32(-126.0), np.float32(126.0)
+    c6, c5, c4 = np.float32(1.5403530e-4), np.float32(1.3333558e-3), np.float32(9.6181291e-3)  # ln(2)^n / n!
+    c3, c2, c1, c0 = np.float32(5.5504109e-2), np.float32(0.24022651), np.float32(0.69314718), np.float32(1.0)
+    for k in range(line.shape[0]):
+        exponent = min(max(line[k] * factor, low), high)
+        whole = np.floor(exponent + half)
+        rest = exponent - whole
+        bits[k] = (np.int32(whole) + np.int32(127)) << np.int32(23)
+        part[k] = (((((c6 * rest + c5) * rest + c4) * rest + c3) * rest + c2) * rest + c1) * rest + c0
+
+
+@njit(**COMPILE)
+def _expect(begin: int, end: int, volume: Any, radius: int, factor: Any, out: Any) -> None:  # pragma: no cover
+    edge, places = 2 * radius + 1, volume.shape[1]
+    bits, part = np.empty(_AT_ONCE, dtype=np.int32), np.empty(_AT_ONCE, dtype=np.float32)
+    powers = bits.view(np.float32)
+    line, sums = np.empty((2, _AT_ONCE), dtype=np.float32), np.empty((4, _AT_ONCE), dtype=np.float32)
+    weight, along_c = line
+    total, along_a, along_b, last = sums
+    for block in range(begin, end):
+        low, high = block * _AT_ONCE, min((block + 1) * _AT_ONCE, places)
+        sums[:] = 0.0
+        for a in range(edge):
+            for b in range(edge):
+                line[:] = 0.0
+                for c in range(edge):
+                    _powers(volume[(a * edge + b) * edge + c, low:high], factor, part, bits)
+                    offset = np.float32(c - radius)
+                    for k in range(high - low):
+                        found = part[k] * powers[k]
+                        weight[k] += found
+                        along_c[k] += offset * found
+                i, j = np.float32(a - radius), np.float32(b - radius)
+                for k in range(high - low):
+                    total[k] += weight[k]
+                    along_a[k] += i * weight[k]
+                    along_b[k] += j * weight[k]
+                    last[k] += along_c[k]
+        for axis in range(3):
+            for k in range(high - low):
+                out[axis, low + k] = sums[axis + 1, k] / total[k]
+
+
+def expected_shift(volume: NDArray[np.float32], radius: int, sharpness: float) -> NDArray[np.float32]:
+    """The mean shift under the softmax of `sharpness` · `volume`.
+
+    Args:
+        volume: ((2·radius + 1)³, P) contiguous, of any P places; as from `correlate_shifts`. Means of products of
+            locally normalised images stay below 5, so no largest value is subtracted: sharpness · volume may reach ±80.
+        radius: of the volume, voxels.
+        sharpness: see above.
+
+    Returns:
+        (3, P) float32, voxels, ijk order.
+    """
+    out = np.empty((3, volume.shape[1]), dtype=np.float32)
+    run_ranges(_expect, -(-volume.shape[1] // _AT_ONCE), volume, radius, np.float32(sharpness * _PER_E), out)
     return out

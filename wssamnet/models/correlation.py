@@ -11,13 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wssamnet.kernels.correlation import correlate_shifts, pad
+from wssamnet.kernels.correlation import correlate_shifts, expected_shift, pad
 
 _WINDOW = 5  # voxels of the local normalisation
 _NOISE = 1e-3  # added to the local variance of intensities in [0, 1]: flat patches stay small
 _PLANES = 16  # of the volume at once where it need not be kept for gradients
 _SHARPNESS = 10.0  # of the softmax over shifts
-_AT_ONCE = 2048  # places whose shifts fit into a processor's cache
 
 
 def _local_mean(image: Tensor) -> Tensor:
@@ -105,14 +104,8 @@ class CorrelationHints(nn.Module):
 
     @torch.no_grad()
     def _expected(self, columns: Tensor) -> Tensor:
-        """The mean shift under the softmax, (B, N, P) to (B, 3, P).
-
-        Means of products of locally normalised images stay below 5, so exp needs no largest value subtracted.
-        """
-        sums = torch.cat((self.offsets.T / 2, torch.ones_like(self.offsets.T[:1]))).float()
-        at_once = _AT_ONCE if columns.device.type == "cpu" else max(columns.shape[2], 1)
-        parts = []
-        for some in torch.split(columns, at_once, dim=2):
-            total = sums @ (_SHARPNESS * some.float()).exp_()
-            parts.append(total[:, :3] / total[:, 3:])
-        return torch.cat(parts, dim=2).to(columns.dtype)
+        """The mean shift under the softmax, in half-resolution voxels: (B, N, P) to (B, 3, P)."""
+        if columns.device.type == "cpu" and columns.dtype == torch.float32:
+            found = [expected_shift(one, self.radius, _SHARPNESS) for one in columns.detach().numpy()]
+            return torch.from_numpy(np.stack(found)) / 2
+        return torch.einsum("nc,bnp->bcp", self.offsets / 2, torch.softmax(_SHARPNESS * columns.float(), 1)).to(columns)

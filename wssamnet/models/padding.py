@@ -20,11 +20,12 @@ def content_box(*images: NDArray[Any]) -> Box:
         images: (…, X, Y, Z), of one grid. Networks see only this box, so that background costs no time and
             changes no instance norm.
     """
+    anything = np.zeros(images[0].shape[-3:], dtype=bool)
+    for image in images:
+        anything |= image.any(axis=tuple(range(image.ndim - 3)))
+    columns = anything.any(axis=2)  # a tenth of the work of asking all voxels once more for each axis
     box = []
-    for axis in (-3, -2, -1):
-        found = np.zeros(images[0].shape[axis], dtype=bool)
-        for image in images:
-            found |= image.any(axis=tuple(other for other in range(-image.ndim, 0) if other != axis))
+    for found in (columns.any(axis=1), columns.any(axis=0), anything.any(axis=(0, 1))):
         places = np.flatnonzero(found)
         box.append(slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, len(found)))
     return box[0], box[1], box[2]

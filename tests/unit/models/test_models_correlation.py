@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import uniform_filter
-from wssamnet.kernels.correlation import correlate_shifts, pad
+from wssamnet.kernels.correlation import correlate_shifts, expected_shift, pad
 from wssamnet.models.correlation import CorrelationHints, correlate_reference, normalise_locally, shifts
 
 
@@ -75,6 +75,15 @@ def test_local_normalisation_agrees_with_scipy_and_forgets_contrast() -> None:
     inside = (slice(None), slice(None), *[slice(2, -2)] * 3)
     brighter = normalise_locally(0.7 * image + 0.2)
     torch.testing.assert_close(brighter[inside], normalise_locally(image)[inside], atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize(("radius", "places"), [(1, 3), (2, 1500)])
+def test_the_expected_shift_of_the_kernel_agrees_with_a_softmax(radius: int, places: int) -> None:
+    volume = 8 * texture((2 * radius + 1) ** 3, places) - 4
+    found = expected_shift(volume.numpy(), radius, 10.0)
+    wanted = shifts(radius).double().T @ torch.softmax(10 * volume.double(), dim=0)
+    np.testing.assert_allclose(found, wanted.numpy(), atol=5e-6)
+    assert np.isnan(expected_shift(np.full_like(volume.numpy(), np.nan), radius, 10.0)).all()
 
 
 def test_the_expected_shift_is_a_softmax_however_well_a_place_fits() -> None:
