@@ -90,7 +90,9 @@ workflow STUDY {
     }
 
     // Cases are prepared once for all runs whose settings of the preparation are the same.
-    to_prepare = accepted.toList().flatMap { all -> batches(all, values.cases_per_task) }
+    // The lesion is known to the evaluation alone.
+    to_prepare = accepted.map { one -> one.findAll { part -> part.key != 'lesion' } }
+        .toList().flatMap { all -> batches(all, values.cases_per_task) }
         .combine(channel.fromList(runs.collect { run -> run.setup.words.preprocess }.unique()))
         .map { meta, batch, options -> tuple(meta, batch.collect { one -> groovy.json.JsonOutput.toJson(one) }, filesOf(batch).unique(), options) }
     PREPROCESS(to_prepare, code.preprocess)
@@ -151,15 +153,15 @@ workflow STUDY {
         } }
     EXTERNAL(to_take.map { meta, folders, files -> tuple(meta, folders, files, quoted(chosen.external[meta.method])) }, code.external)
 
-    // Evaluation sees the registrations, the prepared images and the cases' landmarks, not the method.
+    // Evaluation sees the registrations, the prepared images and the cases' landmarks and lesions, not the method.
     to_evaluate = REGISTER.out.registrations.mix(REGISTER_ALONE.out.registrations, EXTERNAL.out.registrations)
         .filter { _meta, registrations -> registrations }
         .join(registering.mix(alone, to_take).map { row -> row.take(2) })
         .combine(case_by_id)
         .map { meta, registrations, folders, all ->
             def batch = meta.ids.collect { id -> all[id] }
-            def landmarks = batch.collectMany { one -> filesOf([one.fixed?.landmarks, one.moving?.landmarks]) }
-            tuple(meta, registrations, folders, batch.collect { one -> groovy.json.JsonOutput.toJson(one) }, landmarks)
+            def named = batch.collectMany { one -> filesOf([one.fixed?.landmarks, one.moving?.landmarks, one.lesion]) }
+            tuple(meta, registrations, folders, batch.collect { one -> groovy.json.JsonOutput.toJson(one) }, named)
         }
     EVALUATE(to_evaluate, code.evaluate)
 

@@ -6,8 +6,8 @@ process EVALUATE {
     label 'image'
 
     input:
-    // landmarks: the files that the cases name; they are only declared.
-    tuple val(meta), path(registrations, stageAs: 'registration/*'), path(prepared, stageAs: 'prepared/*'), val(cases), path(landmarks, stageAs: 'landmarks/?')
+    // named: the landmarks and lesions that the cases name; they are only declared.
+    tuple val(meta), path(registrations, stageAs: 'registration/*'), path(prepared, stageAs: 'prepared/*'), val(cases), path(named, stageAs: 'named/?')
     val package_digest
 
     output:

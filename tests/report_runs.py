@@ -67,7 +67,7 @@ def _train(folder: Path, stage: str) -> Path:
 
 
 def finish_run(root: Path) -> Run:
-    """Three cases, three methods; one evaluation is missing, one lost a landmark."""
+    """Three cases, the last with a lesion; three methods; one evaluation is missing, one lost a landmark."""
     grid = Grid((20, 24, 16), np.diag([-3.0, 3.0, 4.0, 1.0]))
     for number, name in enumerate(CASES):
         rng = np.random.default_rng(number)
@@ -87,7 +87,10 @@ def finish_run(root: Path) -> Run:
         fixed, moving = Landmarks(ids, chosen), Landmarks(ids, chosen + rng.normal([3, 0, 0], 1, size=(7, 3)))
         write_landmarks(prepared / "fixed.csv", fixed)
         write_landmarks(prepared / "moving.csv", moving)
-        case = Case(name, Scan({}, prepared / "fixed.csv", None), Scan({}, prepared / "moving.csv", None))
+        lesion = root / f"lesion_of_{name}.nii.gz" if name == "c-x" else None
+        if lesion is not None:
+            write_image(lesion, Volume((axes**2).sum(axis=0) < 0.02, grid))
+        case = Case(name, Scan({}, prepared / "fixed.csv", None), Scan({}, prepared / "moving.csv", None), lesion)
         for method, shift in zip(METHODS, (0.0, 3.0, 2.0), strict=True):
             if (method, name) == ("mine.co", "NA"):
                 continue

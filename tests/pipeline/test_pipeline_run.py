@@ -40,6 +40,15 @@ def test_every_output_is_there(finished: Finished) -> None:
     assert 'src="http' not in page
     for name in ("table1.csv", "table1.md", "table1.tex", "per_case.csv", "per_landmark.csv", "statistics.csv"):
         assert (out / "tables" / name).stat().st_size > 0
+    # the simulated cohort knows its tumours
+    bands = _rows(out / "tables" / "error_by_distance.csv")
+    landmarks = _rows(out / "tables" / "per_landmark.csv")
+    assert {row["method"] for row in bands} == {"before registration", *METHODS}
+    assert sum(int(row["n"]) for row in bands if row["method"] == "affine") == len(landmarks) / len(METHODS)
+    worst = _rows(out / "tables" / "worst_landmarks.csv")
+    assert len(worst) == 10
+    assert "By distance to the tumour" in page
+    assert page.count("data:image/webp", page.index('id="where"'), page.index('id="statistics"')) == 30
     for stem in ("error_by_case", "cumulative_error", "robustness_by_case", "training_0"):
         assert (out / "figures" / f"{stem}.pdf").read_bytes().startswith(b"%PDF")
         assert "<svg" in (out / "figures" / f"{stem}.svg").read_text(encoding="utf-8")

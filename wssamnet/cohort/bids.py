@@ -5,11 +5,13 @@
 ``…_T1w``, ``…_T2w``      t1, t2
 ``…_FLAIR``               flair
 ``…_desc-brain_mask``     brain mask
+``…_label-lesion_mask``   lesion, of the fixed scan; also ``desc-lesion``
 ``…_landmarks``           landmarks, ``.csv`` with commas or ``.tsv`` with tabs
 ========================  ==================================================================
 
-Other suffixes are passed over, and so are entities besides ``ses``, ``ce`` and a mask's ``desc``. Which session
-is the fixed scan is said by name; where it is not, two sessions whose labels are numbers are taken in their order.
+Other suffixes are passed over, and so are entities besides ``ses``, ``ce`` and a mask's ``desc`` and ``label``. Which
+session is the fixed scan is said by name; where it is not, two sessions whose labels are numbers are taken in their
+order.
 """
 
 from __future__ import annotations
@@ -37,10 +39,12 @@ def is_subject(folder: Path) -> bool:
 
 
 def _kind(suffix: str, entities: dict[str, str], ending: str) -> str | None:
-    """What a file is for us: a modality, "mask" or "landmarks"; None for all others."""
+    """What a file is for us: a modality, "mask", "lesion" or "landmarks"; None for all others."""
     if ending in (".csv", ".tsv"):
         return "landmarks" if suffix == "landmarks" else None
     if suffix == "mask":
+        if "lesion" in (entities.get("label"), entities.get("desc")):
+            return "lesion"
         return "mask" if entities.get("desc") == "brain" else None
     return "t1ce" if suffix == "t1w" and "ce" in entities else _MODALITIES.get(suffix)
 
@@ -80,7 +84,7 @@ def _chosen(subject: Path, labels: Sequence[str], sessions: Sequence[str]) -> tu
 
 
 def _scan(files: Files) -> Scan:
-    images = {name: path for name, path in files.items() if name not in ("landmarks", "mask")}
+    images = {name: path for name, path in files.items() if name not in ("landmarks", "mask", "lesion")}
     return Scan(images, files.get("landmarks"), files.get("mask"))
 
 
@@ -103,10 +107,11 @@ def find_subjects(
     problems: list[str] = []
     cases: list[Case] = []
     for subject in subjects:
-        found = _sessions(subject, {*modalities, "mask", "landmarks"}, problems)
+        found = _sessions(subject, {*modalities, "mask", "lesion", "landmarks"}, problems)
         chosen = _chosen(subject, sorted(found), named)
         if isinstance(chosen, str):
             problems.append(chosen)
         else:
-            cases.append(Case(subject.name, _scan(found[chosen[0]]), _scan(found[chosen[1]])))
+            fixed, moving = (found[label] for label in chosen)
+            cases.append(Case(subject.name, _scan(fixed), _scan(moving), fixed.get("lesion")))
     return tuple(cases), tuple(problems)

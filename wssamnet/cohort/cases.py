@@ -76,11 +76,14 @@ class Case:
         id: unique in its cohort, and a folder name.
         fixed: the scan whose space is kept (baseline).
         moving: the scan that is brought there (follow-up).
+        lesion: mask of the tumour on the fixed scan's grid, where known. Evaluation alone reads it, to say how
+            far from the tumour a landmark lies; no method is told.
     """
 
     id: str
     fixed: Scan
     moving: Scan
+    lesion: Path | None = None
 
     def scans(self) -> tuple[tuple[str, Scan], tuple[str, Scan]]:
         """("fixed", its scan), ("moving", its scan)."""
@@ -98,12 +101,15 @@ class Case:
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready description with absolute paths."""
-        return {"id": self.id, "fixed": self.fixed.to_dict(), "moving": self.moving.to_dict()}
+        lesion = str(self.lesion.resolve()) if self.lesion else None
+        return {"id": self.id, "fixed": self.fixed.to_dict(), "moving": self.moving.to_dict(), "lesion": lesion}
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Case:
         """Build it from `to_dict`'s description."""
-        return cls(str(content["id"]), Scan.from_dict(content["fixed"]), Scan.from_dict(content["moving"]))
+        lesion = content.get("lesion")
+        scans = (Scan.from_dict(content[side]) for side in ("fixed", "moving"))
+        return cls(str(content["id"]), *scans, Path(lesion) if lesion else None)
 
 
 def read_case(path: str | Path) -> Case:

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from wssamnet.cohort.cases import Case
 from wssamnet.cohort.layouts import find_cases
+from wssamnet.cohort.lesions import read_lesion
 from wssamnet.cohort.scans import ScanReport, examine_scan, overlap
 from wssamnet.cohort.splits import Fold
-from wssamnet.errors import CohortError
+from wssamnet.errors import CohortError, WssamnetError
 from wssamnet.files import FOLDER_NAME, names_a_folder
 from wssamnet.landmarks import Coordinates
 
@@ -49,6 +50,11 @@ def _case_problems(case: Case, modalities: Sequence[str]) -> list[str]:
     fixed = examine_scan(f"case '{case.id}': fixed scan", case.fixed, modalities)
     moving = examine_scan(f"case '{case.id}': moving scan", case.moving, modalities)
     problems = [*fixed.problems, *moving.problems, *_ids(case, fixed, moving)]
+    if case.lesion is not None and fixed.first is not None:
+        try:
+            read_lesion(case.lesion, fixed.first)
+        except WssamnetError as error:
+            problems.append(str(error))
     shared = {realpath(path) for path in case.fixed.files()} & {realpath(path) for path in case.moving.files()}
     problems += [
         f"{path}: is given for both the fixed and the moving scan (a file for each)" for path in sorted(shared)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wssamnet.cohort.bids import find_subjects, is_subject
@@ -95,6 +95,12 @@ def _brats_case(folder: Path, files: list[tuple[re.Match[str], Path]], problems:
     return Case(name, _scan(points[baselines[0]], problems), _scan(points[followups[0]], problems))
 
 
+def _with_lesion(case: Case, cohort: Path) -> Case:
+    """The case with the lesion that lies beside the cases' folders, where there is one."""
+    path = cohort / "truth" / f"{case.id}_lesion.nii.gz"
+    return replace(case, lesion=path) if path.is_file() else case
+
+
 def _case_folders(source: Path, pattern: re.Pattern[str]) -> dict[Path, list[tuple[re.Match[str], Path]]]:
     """The nearest level at or below `source` with challenge files; at most two levels down."""
     level = [source]
@@ -111,7 +117,8 @@ def find_cases(source: str | Path, modalities: Sequence[str] = KNOWN_MODALITIES,
 
     Args:
         source: a folder in the challenge's layout (its parent, or one case's folder, will do;
-            folders without such files are passed over), a folder of BIDS subjects (see `bids`), or a
+            folders without such files are passed over; ``truth/CASE_lesion.nii.gz`` beside the cases'
+            folders is a case's lesion), a folder of BIDS subjects (see `bids`), or a
             samplesheet CSV.
         modalities: names that are expected besides the challenge's four.
         sessions: BIDS labels of the fixed and of the moving scan; () where numbers order them.
@@ -136,7 +143,8 @@ def find_cases(source: str | Path, modalities: Sequence[str] = KNOWN_MODALITIES,
     for folder, files in _case_folders(source, _pattern(modalities)).items():
         case = _brats_case(folder, files, problems)
         if case is not None:
-            cases.append(case)
+            # beside the folder of a single case is outside of what was named
+            cases.append(case if folder == source else _with_lesion(case, folder.parent))
     if not cases and not problems:
         problems.append(f"{source}: holds no case ({_LAYOUT})")
     return Found(tuple(sorted(cases, key=lambda case: case.id)), tuple(problems))

@@ -1,8 +1,8 @@
 """A samplesheet: one row a case, one column a file, any file names.
 
 Columns: ``case``, ``fixed_<modality>`` and ``moving_<modality>`` (``fixed_t1ce``, …),
-``fixed_landmarks``, ``moving_landmarks``, ``fixed_mask``, ``moving_mask``. Paths are relative
-to the sheet's folder; an empty cell means that there is no such file.
+``fixed_landmarks``, ``moving_landmarks``, ``fixed_mask``, ``moving_mask``, ``fixed_lesion``. Paths
+are relative to the sheet's folder; an empty cell means that there is no such file.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from wssamnet.cohort.cases import Case, Scan
 
 _USUAL = ("case", *(f"{side}_{name}" for side in ("fixed", "moving")
-                    for name in ("t1", "t1ce", "t2", "flair", "landmarks", "mask")))  # fmt: skip
+                    for name in ("t1", "t1ce", "t2", "flair", "landmarks", "mask")), "fixed_lesion")  # fmt: skip
 _LONGEST = 1 << 26  # bytes
 
 
@@ -79,11 +79,12 @@ def read_samplesheet(path: Path) -> tuple[tuple[Case, ...], tuple[str, ...]]:
             side, _, what = name.partition("_")
             if side in sides:
                 sides[side][what] = (path.parent / cell).absolute()
+        lesion = sides["fixed"].pop("lesion", None)
         scans = []
         for files in sides.values():
             landmarks, mask = files.pop("landmarks", None), files.pop("mask", None)
             scans.append(Scan(files, landmarks, mask))
-        cases.append(Case(cells["case"], *scans))
+        cases.append(Case(cells["case"], *scans, lesion))
     if not cases and not problems:
         problems.append(f"{path}: has no row below the header (one row a case)")
     return tuple(cases), tuple(problems)

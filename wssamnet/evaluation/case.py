@@ -1,14 +1,15 @@
 """Judge one registration of one case, whatever method made it.
 
 Read are the registration folder, the native fixed and moving images and the brain mask of the
-prepared case, and the case's own landmark files: nothing of the method.
+prepared case, and the case's own landmark files and lesion: nothing of the method.
 
 ``<out>/<method>/<case>/``
 
     metrics.json    errors, robustness, regularity, time, and whatever is wrong or missing
-    landmarks.csv   one row a landmark: positions and errors of all kinds, LPS mm
+    landmarks.csv   one row a landmark: positions and errors of all kinds, LPS mm; how far it is from the lesion
     planes.npz      three planes for pictures; see `planes`
     volumes.npz     small volumes for looking through the case; see `volumes`
+    patches.npz     what surrounds the worst landmarks; see `patches`
 """
 
 from __future__ import annotations
@@ -24,12 +25,15 @@ import numpy as np
 import pandas as pd
 
 from wssamnet.cohort import Case
+from wssamnet.cohort.lesions import read_lesion
 from wssamnet.errors import GeometryError, ImageError, LandmarkError, WssamnetError
 from wssamnet.evaluation.errors import KINDS, landmark_errors, per_axis
+from wssamnet.evaluation.patches import cut_patches
 from wssamnet.evaluation.planes import Marks, cut_planes
 from wssamnet.evaluation.regularity import determinant_around, regularity
 from wssamnet.evaluation.robustness import robustness
 from wssamnet.evaluation.volumes import cut_volumes
+from wssamnet.evaluation.where import DISTANCE, lesion_distance
 from wssamnet.fields import DisplacementField
 from wssamnet.files import FOLDER_NAME, names_a_folder, write_json
 from wssamnet.geometry import Grid
@@ -95,8 +99,11 @@ def _errors(marks: Marks) -> dict[str, Any]:
     return out
 
 
-def landmark_table(marks: Marks) -> pd.DataFrame:
-    """One row a landmark: id, positions (LPS mm), and errors before (``initial_…``) and after, mm."""
+def landmark_table(marks: Marks, lesion: Volume | None) -> pd.DataFrame:
+    """One row a landmark: id, positions (LPS mm), and errors before (``initial_…``) and after, mm.
+
+    `DISTANCE` is that of the fixed landmark from the lesion, mm; NaN where no lesion is known.
+    """
     columns: dict[str, Any] = {"landmark": marks.ids}
     for name, points in (("fixed", marks.fixed), ("moving", marks.moving), ("warped", marks.warped)):
         columns |= {f"{name}_{axis}": points[:, index] for index, axis in enumerate(_AXES)}
@@ -104,6 +111,7 @@ def landmark_table(marks: Marks) -> pd.DataFrame:
         columns |= {f"{name}{kind}": landmark_errors(points, marks.fixed, kind) for kind in KINDS}
         axes = per_axis(points, marks.fixed)
         columns |= {f"{name}error_{axis}": axes[:, index] for index, axis in enumerate(_AXES)}
+    columns[DISTANCE] = np.nan if lesion is None else lesion_distance(marks.fixed, lesion)
     return pd.DataFrame(columns)
 
 
@@ -136,15 +144,15 @@ def evaluate_case(registration: Path, prepared: Path, case: Case, out: Path) -> 
     Args:
         registration: ``<method>/<case>``, as the registrar protocol documents it.
         prepared: the prepared case's folder.
-        case: the case with its landmark files.
+        case: the case with its landmark files, and its lesion if one is known.
         out: the root.
 
     Returns:
         ``<out>/<method>/<case>``.
 
     Raises:
-        WssamnetError: there is no such registration, or the landmarks, the native images or the
-            brain mask cannot be read.
+        WssamnetError: there is no such registration, or the landmarks, the native images, the
+            brain mask or the lesion cannot be read.
     """
     registration, prepared = Path(registration), Path(prepared)
     if not registration.is_dir():
@@ -161,8 +169,10 @@ def evaluate_case(registration: Path, prepared: Path, case: Case, out: Path) -> 
     marks = _pair(case, (fixed.grid, moving.grid), registration, problems)
     brain = _on(fixed.grid, read_image(mask_path, dtype=np.uint8), mask_path)
     mask = brain.data > 0
+    lesion = None if case.lesion is None else read_lesion(case.lesion, prepared / "fixed.nii.gz")
 
     pictures: dict[str, dict[str, Any]] = {}
+    warped: Volume | None = None
     regular = None
     # another tool's landmarks without a transform: errors are all that there is to judge
     alone = bool(run.get("landmarks_alone"))
@@ -181,6 +191,8 @@ def evaluate_case(registration: Path, prepared: Path, case: Case, out: Path) -> 
             pictures["volumes"] = cut_volumes(fixed, moving, warped, inside, field, determinant)
     except (ImageError, GeometryError) as error:
         problems.append(f"{Path(error.where).name}: {error.what}" if error.where else error.what)
+    if marks is not None and (patches := cut_patches(fixed, moving, warped, marks)):
+        pictures["patches"] = patches
 
     preparation = _read_record(prepared / "prepared.json", "the time of the pre-alignment is", problems)
     metrics = {
@@ -201,7 +213,7 @@ def evaluate_case(registration: Path, prepared: Path, case: Case, out: Path) -> 
     try:
         write_json(temporary / "metrics.json", metrics)
         if marks is not None:
-            landmark_table(marks).to_csv(temporary / "landmarks.csv", index=False, float_format="%.4f")
+            landmark_table(marks, lesion).to_csv(temporary / "landmarks.csv", index=False, float_format="%.4f")
         for name, arrays in pictures.items():
             np.savez_compressed(temporary / f"{name}.npz", allow_pickle=False, **arrays)
         if target.exists():

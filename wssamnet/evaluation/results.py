@@ -134,6 +134,24 @@ def read_results(evaluations: Sequence[Path]) -> list[Result]:
     return [results[key] for key in sorted(results, key=lambda key: (*method_rank(key[0]), key[1]))]
 
 
+def machine_of(results: Sequence[Result], method: str) -> str:
+    """The device and threads that a method ran on, as text; several where its runs differ."""
+    found = sorted(
+        {
+            f"{result.run.get('device', 'unknown device')}, {_threads(result.run.get('threads'))}"
+            for result in results
+            if result.method == method
+        }
+    )
+    return " or ".join(found)
+
+
+def _threads(count: Any) -> str:
+    if count is None:
+        return "unknown threads"
+    return "1 thread" if count == 1 else f"{count} threads"
+
+
 def method_rank(method: str) -> tuple[int, str]:
     """Sorting key of a method: the table's order, variants (`ants.good`) beside their method, then by name."""
     known = method.split(".")[0]

@@ -6,7 +6,7 @@
     per_case.csv, per_landmark.csv                   what it is made of
     statistics.csv                                   comparisons of methods
 
-and, where some evaluations are of variants, the table of `evaluation.ablations`.
+with the tables of `evaluation.where` and, where some evaluations are of variants, of `evaluation.ablations`.
 """
 
 from __future__ import annotations
@@ -31,12 +31,14 @@ from wssamnet.evaluation.results import (
     Result,
     cases_of,
     failed_lines,
+    machine_of,
     methods_of,
     per_case,
     per_landmark,
     read_results,
 )
 from wssamnet.evaluation.statistics import compare
+from wssamnet.evaluation.where import write_where
 from wssamnet.files import write_json, written_atomically
 
 BEFORE = "before registration"
@@ -188,7 +190,7 @@ def _notes(frame: pd.DataFrame, results: Sequence[Result], methods: Sequence[str
             f"Landmarks without any error before registration, which can never count as improved: {int(zero)}."
         )
     timed = [method for method in methods if frame.loc[frame["method"] == method, "seconds"].notna().any()]
-    machines = {method: _machine(results, method) for method in timed}
+    machines = {method: machine_of(results, method) for method in timed}
     alike = len(set(machines.values())) == 1
     where = f"all on {machines[timed[0]]}" if alike else "; ".join(f"{m} on {machines[m]}" for m in timed)
     if timed:
@@ -208,23 +210,6 @@ def _notes(frame: pd.DataFrame, results: Sequence[Result], methods: Sequence[str
         "its errors fit the l1 kind on rounded landmarks."
     )
     return notes
-
-
-def _machine(results: Sequence[Result], method: str) -> str:
-    found = sorted(
-        {
-            f"{result.run.get('device', 'unknown device')}, {_threads(result.run.get('threads'))}"
-            for result in results
-            if result.method == method
-        }
-    )
-    return " or ".join(found)
-
-
-def _threads(count: Any) -> str:
-    if count is None:
-        return "unknown threads"
-    return "1 thread" if count == 1 else f"{count} threads"
 
 
 def _table_csv(table: Table) -> pd.DataFrame:
@@ -284,15 +269,17 @@ def write_tables(
     results = main
     table = table_one(results, kind, intended)
     cases = per_case(results, kind, intended)
+    landmarks, methods = per_landmark(results), methods_of(results, intended)
     frames = {
         "table1.csv": _table_csv(table),
         "per_case.csv": cases,
-        "per_landmark.csv": per_landmark(results),
-        "statistics.csv": compare(cases, methods_of(results, intended), seed=seed),
+        "per_landmark.csv": landmarks,
+        "statistics.csv": compare(cases, methods, seed=seed),
     }
     for name, frame in frames.items():
         with written_atomically(out / name) as temporary:
             frame.to_csv(temporary, index=False, float_format="%.6g")
+    write_where(landmarks, cases, methods, BEFORE, kind, out)
     headings = [column.heading for column in table.columns]
     body = [(row.heading, cells(table, row)) for row in table.rows]
     for name, render in (("table1.md", markdown), ("table1.tex", latex)):

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from wssamnet.cohort import Case, Scan, check_cohort
-from wssamnet.errors import CohortError, GeometryError, ImageError, SettingsError, WssamnetError
+from wssamnet.cohort.lesions import read_lesion
+from wssamnet.errors import CohortError, ImageError, SettingsError, WssamnetError
 from wssamnet.files import lacking
-from wssamnet.images import Volume, read_grid, read_image
+from wssamnet.images import Volume
 from wssamnet.landmarks import Coordinates
 
 NAME = "pair"
@@ -63,15 +62,10 @@ def _read_lesion(path: Path | None, image: Path, problems: list[str]) -> Volume 
     if path is None:
         return None
     try:
-        volume = read_image(path)
-        if not volume.grid.matches(read_grid(image)):
-            raise GeometryError("is not on the grid of its image", path, f"the voxels of {image}")
-        if (volume.data > 0.5).all():
-            raise ImageError("excludes every voxel", path, "1 in the lesion, 0 elsewhere")
+        return read_lesion(path, image)
     except WssamnetError as error:
         problems.append(str(error))
         return None
-    return Volume(np.asarray(volume.data > 0.5), volume.grid)
 
 
 def examine_pair(files: PairFiles) -> tuple[Volume | None, Volume | None]:

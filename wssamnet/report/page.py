@@ -43,6 +43,7 @@ from wssamnet.report.figures import (
     to_svg,
     training_curve,
 )
+from wssamnet.report.where import read_where
 
 _HERE = Path(__file__).parent
 _SCRIPTS = ("volumes.js", "drawing.js", "viewer.js", "opening.js")
@@ -213,6 +214,7 @@ def write_report(
         problems=problem_lines(cases),
         figures=inline,
         statistics=_statistics(read_table(tables / "statistics.csv")),
+        where=read_where(tables, results, cases, landmarks, methods, {line.case: n for n, line in enumerate(lines)}),
         variants=_variants(tables / "ablations.csv", table.error),
         methods=methods,
         colours=method_colours(methods),

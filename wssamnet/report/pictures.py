@@ -67,7 +67,8 @@ class Strip:
     places: tuple[str, ...]
 
 
-def _uri(pixels: NDArray[np.uint8], quality: int) -> str:
+def picture_uri(pixels: NDArray[np.uint8], quality: int) -> str:
+    """8-bit pixels, (H, W) or (H, W, 3), as a data URI (WebP)."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="WEBP", quality=quality, method=4)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
@@ -185,8 +186,8 @@ def read_strip(path: Path) -> Strip | None:
     return Strip(
         width=round(width, 1),
         height=round(height, 1),
-        **{kind: _uri(image, 45) for kind, image in grey.items()},
-        deformation=_uri(colour, 22),
+        **{kind: picture_uri(image, 45) for kind, image in grey.items()},
+        deformation=picture_uri(colour, 22),
         marks=tuple(marks),
         sides=tuple(sides),
         places=tuple(f"{name} {place[name][4]:.1f}".replace("-", "−") for name in PLANES),

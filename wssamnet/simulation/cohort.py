@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from wssamnet.errors import SettingsError
 from wssamnet.files import written_atomically
 from wssamnet.geometry import Grid
-from wssamnet.images import write_displacement
+from wssamnet.images import Volume, write_displacement, write_image
 from wssamnet.landmarks import write_landmarks
 from wssamnet.simulation.flow import FlowChain
 from wssamnet.simulation.patient import Patient, random_patient, scanner_grid
@@ -48,13 +48,28 @@ def truth_field(transform: FlowChain, grid: Grid) -> NDArray[np.float32]:
     return field.reshape(*grid.shape, 3)
 
 
-def _write_case(patient: Patient, grid: Grid, folder: Path) -> None:
+def tumour_mask(patient: Patient, grid: Grid) -> NDArray[np.bool_]:
+    """The tumour core (enhancing and necrotic, no oedema) before surgery, on the fixed grid; (X, Y, Z)."""
+    inside = np.empty(int(np.prod(grid.shape)), dtype=bool)
+    for start in range(0, len(inside), _SLAB):
+        points = lattice(grid, np.arange(start, min(start + _SLAB, len(inside))))
+        distance, _ = patient.lesion.distance(points, followup=False)
+        inside[start : start + _SLAB] = distance <= 0
+    return inside.reshape(grid.shape)
+
+
+def _write_case(patient: Patient, grid: Grid, folder: Path) -> NDArray[np.bool_]:
+    """Write what the challenge gives; returns the brain of the fixed scan, (X, Y, Z)."""
+    brain = np.zeros(grid.shape, dtype=bool)
     landmarks = pick_landmarks(patient)
     for followup, points in enumerate(landmarks):
         stem = f"{patient.name}_{followup:02d}_{followup * patient.days:04d}"
         write_landmarks(folder / f"{stem}_landmarks.csv", points)
         for modality, image in render(patient, grid, followup=bool(followup)):
             write_scan(folder / f"{stem}_{modality}.nii.gz", image, grid)
+            if not followup:
+                brain = image > 0
+    return brain
 
 
 def write_cohort(
@@ -71,8 +86,10 @@ def write_cohort(
     ``out/BraTSReg_001/`` and so on hold what the challenge gives: four images and the landmarks of
     each time point. ``out/truth/BraTSReg_001_fixed_to_moving.nii.gz`` holds the exact pull-back
     displacement on the fixed grid in LPS mm, stored to 1/128 mm; outside the brain it is the same
-    smooth map. Case n depends on `seed` and n alone, and its anatomy, maps and landmarks not on the
-    voxel size; the same arguments give the same bytes. An existing case of that name is replaced.
+    smooth map. ``out/truth/BraTSReg_001_lesion.nii.gz`` is `tumour_mask` within the brain, which the
+    cohort's readers find there and evaluation alone uses. Case n depends on `seed` and n alone, and
+    its anatomy, maps and landmarks not on the voxel size; the same arguments give the same bytes. An
+    existing case of that name is replaced.
 
     Args:
         out: the cohort's folder, made if need be.
@@ -100,9 +117,11 @@ def write_cohort(
         folder, temporary = out / patient.name, out / f".{patient.name}.{uuid.uuid4().hex[:8]}"
         temporary.mkdir()
         try:
-            _write_case(patient, grid, temporary)
+            brain = _write_case(patient, grid, temporary)
             field = truth_field(patient.fixed_to_moving, grid)
             write_displacement(out / TRUTH / f"{patient.name}_fixed_to_moving.nii.gz", field, grid)
+            lesion = Volume(tumour_mask(patient, grid) & brain, grid)
+            write_image(out / TRUTH / f"{patient.name}_lesion.nii.gz", lesion)
             shutil.rmtree(folder, ignore_errors=True)
             os.replace(temporary, folder)
         finally:

@@ -50,6 +50,21 @@ def _first_is_pre(place: Place) -> None:
     assert "ses-post" in case["moving"]["images"]["t1ce"]
 
 
+def _with_lesions(place: Place) -> object:
+    root = place.bids(("pre", "post"), "--sessions", "pre,post")
+    for session in ("pre", "post"):
+        stem = root / "sub-01" / f"ses-{session}" / "anat" / f"sub-01_ses-{session}"
+        shutil.copy(f"{stem}_T2w.nii.gz", f"{stem}_label-lesion_mask.nii.gz")
+    return root
+
+
+def _lesion_of_pre(place: Place) -> None:
+    as_sound(place)
+    found = [json.loads((place.out / "cases" / f"sub-0{number}.json").read_text())["lesion"] for number in (1, 2)]
+    assert found[0].endswith("sub-01_ses-pre_label-lesion_mask.nii.gz")
+    assert found[1] is None
+
+
 def _numbered(place: Place) -> None:
     as_sound(place)
     case = json.loads((place.out / "cases" / "sub-01.json").read_text())
@@ -121,6 +136,8 @@ FOLDERS = [
           right=_folds),
     Entry("BIDS, sessions named", lambda p: p.bids(("pre", "post"), "--sessions", "pre,ses-post"),
           accepted="the first named is the fixed scan", right=_first_is_pre),
+    Entry("BIDS, lesion masks in both sessions", _with_lesions, accepted="the fixed one is the case's",
+        right=_lesion_of_pre),
     Entry("BIDS, two sessions with numbers", lambda p: p.bids(("9", "10")), accepted="9 comes before 10",
           right=_numbered),
 ]  # fmt: skip

@@ -104,6 +104,11 @@ def _mask(place: Place, data: np.ndarray, grid: Grid = GRID) -> object:
     return write_image(place.file("00_mask"), Volume(data.astype(np.uint8), grid))
 
 
+def _lesion(place: Place, data: np.ndarray, grid: Grid = GRID) -> object:
+    (place.cohort / "truth").mkdir()
+    return write_image(place.cohort / "truth" / "BraTSReg_001_lesion.nii.gz", Volume(data.astype(np.uint8), grid))
+
+
 def _smaller(place: Place, what: str, data: np.ndarray) -> object:
     return write_image(place.file(what), Volume(data[:-1], GRID.crop((0, 0, 0), (19, 22, 18))))
 
@@ -249,6 +254,13 @@ ENTRIES = [
     Entry("a brain mask on another grid", lambda p: _smaller(p, "00_mask", (brain() > 0).astype(np.uint8)),
         says="BraTSReg_001_00_0000_mask.nii.gz: is not on the grid of BraTSReg_001_00_0000_t1ce.nii.gz: (19, 22, "
              "18) voxels against (20, 22, 18) (one grid for all images of a time point)"),
+    Entry("a lesion mask that holds everything", lambda p: _lesion(p, np.ones(GRID.shape)),
+        says="BraTSReg_001_lesion.nii.gz: excludes every voxel (1 in the lesion, 0 elsewhere)"),
+    Entry("a lesion mask on another grid", lambda p: _lesion(p, brain() > 0, GRID.crop((0, 0, 1), GRID.shape)),
+        says="BraTSReg_001_lesion.nii.gz: is not on the grid of its image (the voxels of "
+             "BraTSReg_001_00_0000_t1ce.nii.gz)"),
+    Entry("an empty lesion mask of a cohort", lambda p: _lesion(p, np.zeros(GRID.shape)),
+        accepted="as without one", right=as_sound),
     Entry("a modality that is not asked for is damaged", lambda p: (
         p.file("00_t2").write_bytes(b""), p.check(p.cohort, "--set", "modalities=t1ce")),
         accepted="it is not looked at", right=as_sound),

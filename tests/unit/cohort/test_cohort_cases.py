@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,14 @@ def test_manifest_round_trip(make_cohort: Callable[..., Path], tmp_path: Path, m
     make_cohort(3)
     monkeypatch.chdir(tmp_path)
     cases = read_cohort(Path("cohort"), ["t1ce"])
+    cases[1] = replace(cases[1], lesion=Path("cohort/lesion.nii.gz"))
     folds = split_cases([case.id for case in cases], folds=3, seed=1)
     write_manifest(cases, folds, "checked")
     again = read_case(tmp_path / "checked" / "cases" / "BraTSReg_002.json")
     assert again.fixed.images["t1ce"].is_absolute()
     assert again == Case.from_dict(cases[1].to_dict())
+    assert again.lesion == tmp_path / "cohort" / "lesion.nii.gz"
+    assert read_case(tmp_path / "checked" / "cases" / "BraTSReg_001.json").lesion is None
     lines = (tmp_path / "checked" / "splits.csv").read_text().splitlines()
     assert lines[0] == "fold,case,role"
     assert len(lines) == 1 + 9

@@ -41,6 +41,16 @@ def test_other_folders_and_files_are_passed_over(make_cohort: Make) -> None:
     assert len(read_cohort(root, ["t1ce"])) == 1
 
 
+def test_a_lesion_lies_beside_the_folders(make_cohort: Make) -> None:
+    root = make_cohort(2)
+    (root / "truth").mkdir()
+    lesion = root / "truth" / "BraTSReg_002_lesion.nii.gz"
+    lesion.write_bytes(b"")
+    assert [case.lesion for case in read_cohort(root, ["t1ce"])] == [None, lesion]
+    (alone,) = read_cohort(root / "BraTSReg_002", ["t1ce"])
+    assert alone.lesion is None, "it lies outside of what was named"
+
+
 def test_hidden_test_layout_has_no_fixed_landmarks(make_cohort: Make) -> None:
     root = make_cohort(1)
     (root / "BraTSReg_001" / "BraTSReg_001_00_0000_landmarks.csv").unlink()

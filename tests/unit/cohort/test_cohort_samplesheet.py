@@ -27,6 +27,14 @@ def test_paths_are_relative_to_the_sheet_and_empty_cells_mean_none(tmp_path: Pat
     assert case.moving.mask == tmp_path / "m.nii.gz"
 
 
+def test_a_lesion_is_the_cases_and_no_image(tmp_path: Path) -> None:
+    text = "case,fixed_t1ce,moving_t1ce,fixed_lesion,moving_lesion\np1,f.nii,m.nii,les.nii,x.nii\np2,f.nii,m.nii,,\n"
+    first, second = read_cohort(write(tmp_path, text), ["t1ce"])
+    assert first.lesion == tmp_path / "les.nii"
+    assert first.fixed.images == {"t1ce": tmp_path / "f.nii"}
+    assert second.lesion is None
+
+
 @pytest.mark.parametrize("oddity", ["bom", "crlf", "semicolons", "tabs", "spaces", "blank lines", "capitals"])
 def test_what_spreadsheets_do_is_accepted(tmp_path: Path, oddity: str) -> None:
     text = f"{HEADER}\np1,f.nii,m.nii,f.csv,m.csv,,\n"

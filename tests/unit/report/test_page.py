@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from wssamnet.errors import WssamnetError
 from wssamnet.evaluation import write_tables
@@ -99,8 +100,9 @@ def test_all_methods_and_cases_are_there(page: tuple[str, _Page]) -> None:
     for name in ("identity", "ants", "mine.co", "007", "NA", "c-x", "A <run>", "WSSAMNet", "8.37"):
         assert name in words
     assert "<run>" not in text
-    # the still pictures: fixed and moving once a case, and warped and deformation for each of five registrations
-    assert len(re.findall(r'href="data:image/webp', text)) == 3 * 2 + 5 * 2
+    # the still pictures: fixed and moving once a case, and warped and deformation for each of five registrations;
+    # fixed, moving and warped around each of the ten worst landmarks
+    assert len(re.findall(r'href="data:image/webp', text)) == 3 * 2 + 5 * 2 + 10 * 3
     for part in ("table1.csv", "statistics.csv", "registration (one)", "registration (two)", "t1ce, t2", "python"):
         assert part in words
 
@@ -159,6 +161,45 @@ def test_what_was_run_is_said(finished: Any, tmp_path: Path) -> None:
     assert "20 × 24 × 16 of 3 × 3 × 4 mm" in text
     assert "21, 7 to 7 a case" in text
     assert '<tr><th>input</th><td class="text wrap">/a &lt;folder&gt;</td></tr>' in text
+
+
+def _section(text: str) -> str:
+    return text[text.index('<h2 id="where">') : text.index('<h2 id="statistics">')]
+
+
+def test_it_says_where_the_error_is(page: tuple[str, _Page], finished: Any) -> None:
+    section = _section(page[0])
+    landmarks = pd.read_csv(finished.tables / "per_landmark.csv", keep_default_na=False, dtype={"case": str})
+    landmarks["euclidean"] = pd.to_numeric(landmarks["euclidean"])
+    near = pd.to_numeric(landmarks["lesion_distance_mm"]).between(10, 20, inclusive="right")
+    assert near.any()
+    for method in ("identity", "ants", "mine.co"):
+        errors = landmarks.loc[near & (landmarks["method"] == method), "euclidean"]
+        row = section[section.index(f"<tr><th>{method}</th>") :]
+        cells = re.findall(r"<td[^>]*>(.*?)</td>", row[: row.index("</tr>")])
+        assert cells[6:9] == [str(len(errors)), f"{errors.mean():.2f}", f"{errors.median():.2f}"]
+    assert "of 21, the 7 whose case has a lesion mask" in section
+    # ants and mine.co have one case in common with each other, and so has identity with both
+    assert "By ants, the method with the lowest mean error of this run" in section
+    assert "mm over 1 case that can be compared" in section
+    own = landmarks[landmarks["method"] == "ants"].nlargest(10, "euclidean")
+    listed = re.findall(r'<tr><th><a href="#case-(\d)">(.*?)</a>, (\d+)</th>', section)
+    assert [(case, int(number)) for _, case, number in listed] == [
+        *zip(own["case"], own["landmark"].astype(int), strict=True)
+    ]
+    assert all(("007", "NA", "c-x")[int(place)] == case for place, case, _ in listed)
+    # a ring in the middle of each picture, a bead in those of the moving scan
+    assert section.count('<circle class="at" cx="30.5" cy="30.5"') == 30
+    assert section.count('r="1.2"/>') == 20
+
+
+def test_without_a_lesion_nothing_is_said_of_it(finished: Any, tmp_path: Path) -> None:
+    evaluations = [finished.evaluation / method / "NA" for method in ("identity", "ants")]
+    tables = write_tables(evaluations, tmp_path / "tables")
+    text = write_report(tables, evaluations, [], tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "tumour" not in _section(text)
+    assert "lesion" not in text
+    assert "The 7 landmarks with the largest error" in text
 
 
 def test_figures_are_written_beside_it(finished: Any, tmp_path: Path) -> None:

@@ -119,6 +119,28 @@ def test_truth_aligns_the_scans(cohort: Path) -> None:
     assert after > before + 0.1
 
 
+@pytest.mark.parametrize("case", ["BraTSReg_001", "BraTSReg_002"])
+def test_the_lesion_is_where_the_tumour_is_seen(cohort: Path, case: str) -> None:
+    lesion, plain, contrast = (
+        read_image(path)
+        for path in (
+            cohort / "truth" / f"{case}_lesion.nii.gz",
+            *(scan(cohort, case, 0, modality) for modality in ("t1", "t1ce")),
+        )
+    )
+    assert lesion.grid.matches(plain.grid)
+    assert set(np.unique(lesion.data)) == {0, 1}
+    inside, brain = lesion.data > 0, plain.data > 0
+    assert not (inside & ~brain).any()
+    assert 3 < inside.sum() * SPACING**3 / 1000 < 150  # ml
+    # it takes up contrast, as no healthy tissue does
+    uptake = contrast.data / np.maximum(plain.data, 1)
+    assert uptake[inside].mean() > 1.1 * uptake[brain & ~inside].mean()
+    # landmarks are chosen outside of it; its voxels are of 4 mm
+    ijk = np.rint(lesion.grid.convert(pair(cohort, case)[0].points, Frame.LPS, Frame.IJK)).astype(int)
+    assert not inside[tuple(ijk.T)].any()
+
+
 def test_a_case_depends_on_seed_and_number_alone(cohort: Path, tmp_path: Path) -> None:
     """Case 2 made alone, in another process, with two threads: the same bytes."""
     code = (
@@ -128,7 +150,7 @@ def test_a_case_depends_on_seed_and_number_alone(cohort: Path, tmp_path: Path) -
     threads = {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2", "NUMBA_NUM_THREADS": "2"}
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, env=os.environ | threads)
     alone = digests(tmp_path)
-    assert len(alone) == 11
+    assert len(alone) == 12
     together = digests(cohort)
     assert alone == {name: together[name] for name in alone}
 

@@ -1,0 +1,33 @@
+"""The lesion of a scan: a mask of the tumour, or of its cavity, where somebody has drawn one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from wssamnet.errors import GeometryError, ImageError
+from wssamnet.images import Volume, read_grid, read_image
+
+
+def read_lesion(path: Path, image: Path) -> Volume:
+    """Read a lesion mask.
+
+    Args:
+        path: above 0.5 in the lesion; nothing at all in it is accepted, and is no lesion.
+        image: of the same time point.
+
+    Returns:
+        (X, Y, Z) bool on the grid of `image`.
+
+    Raises:
+        ImageError: it cannot be read, or is lesion everywhere.
+        GeometryError: it is not on the grid of `image`.
+    """
+    volume = read_image(path)
+    if not volume.grid.matches(read_grid(image)):
+        raise GeometryError("is not on the grid of its image", path, f"the voxels of {image}")
+    inside = np.asarray(volume.data > 0.5)
+    if inside.all():
+        raise ImageError("excludes every voxel", path, "1 in the lesion, 0 elsewhere")
+    return Volume(inside, volume.grid)
