@@ -103,7 +103,7 @@ def _greedy(volume: NDArray[np.float32], field: NDArray[np.float32]) -> None:
     greedy.warp(volume, field, factors, rows, np.empty_like(volume))
     greedy.compose(field, field, 0.5, factors, np.empty_like(field))
     greedy.add_force(volume, volume, factors, rows, np.zeros_like(field))
-    greedy.adam(field, np.zeros_like(field), np.zeros_like(field), 1, np.empty_like(field), betas=(0.9, 0.99))
+    greedy.adam(field, np.zeros_like(field), np.zeros_like(volume), 1, np.empty_like(field), betas=(0.9, 0.99))
     greedy.longest(field)
 
 

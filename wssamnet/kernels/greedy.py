@@ -205,13 +205,15 @@ def _adam(
     for x in range(begin, end):
         for y in range(ny):
             for z in range(nz):
-                for c in range(3):
-                    g = gradient[x, y, z, c]
-                    m = b1 * first[x, y, z, c] + new1 * g
-                    v = b2 * second[x, y, z, c] + new2 * g * g
-                    first[x, y, z, c] = m
-                    second[x, y, z, c] = v
-                    out[x, y, z, c] = m * c1 / (np.sqrt(v * c2) + tiny)
+                g0, g1, g2 = gradient[x, y, z, 0], gradient[x, y, z, 1], gradient[x, y, z, 2]
+                v = b2 * second[x, y, z] + new2 * (g0 * g0 + g1 * g1 + g2 * g2)
+                second[x, y, z] = v
+                scale = c1 / (np.sqrt(v * c2) + tiny)
+                m0 = b1 * first[x, y, z, 0] + new1 * g0
+                m1 = b1 * first[x, y, z, 1] + new1 * g1
+                m2 = b1 * first[x, y, z, 2] + new1 * g2
+                first[x, y, z, 0], first[x, y, z, 1], first[x, y, z, 2] = m0, m1, m2
+                out[x, y, z, 0], out[x, y, z, 1], out[x, y, z, 2] = scale * m0, scale * m1, scale * m2
 
 
 @njit(**COMPILE)
@@ -266,8 +268,29 @@ def add_force(
     return out
 
 
-def adam(gradient: Field, first: Field, second: Field, turn: int, out: Field, *, betas: tuple[float, float]) -> Field:
-    """Adam's bias-corrected direction of step `turn` (from 1); updates the moments `first` and `second` in place."""
+def adam(
+    gradient: Field,
+    first: Field,
+    second: NDArray[np.float32],
+    turn: int,
+    out: Field,
+    *,
+    betas: tuple[float, float],
+) -> Field:
+    """Adam's bias-corrected direction of step `turn` (from 1), with one second moment for the three components.
+
+    A vector keeps its direction, whichever way the axes lie; a moment for each would turn it towards the diagonals.
+
+    Args:
+        gradient: (X, Y, Z, 3).
+        first, second: the moments, (X, Y, Z, 3) and (X, Y, Z), of the vector and of its squared length; updated.
+        turn: see above.
+        out: receives the direction.
+        betas: how much of either moment is kept.
+
+    Returns:
+        `out`.
+    """
     run_ranges(_adam, gradient.shape[0], gradient, first, second, betas[0], betas[1], turn, out)
     return out
 

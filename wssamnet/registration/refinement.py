@@ -150,7 +150,7 @@ def _descend(level: _Level, u: Field, schedule: Schedule, factors: Factors) -> F
     sigma = np.cbrt(spacing.prod()) / spacing
     near = [None if share is None else _near_lesion(share, schedule.window) for share in level.lesions]
     warped, slope = np.empty(fixed.shape[1:], np.float32), np.empty(fixed.shape[1:], np.float32)
-    first, second = np.zeros_like(u), np.zeros_like(u)
+    first, second = np.zeros_like(u), np.zeros(u.shape[:3], np.float32)
     u, force, step, smooth = u.copy(), *(np.empty_like(u) for _ in range(3))  # reused at every step
     # a window without any of the fixed image counts nothing; a window's reach beyond one that does, and a voxel more
     # for the warped image's gradient, is all that has any influence

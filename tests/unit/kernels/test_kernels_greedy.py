@@ -104,17 +104,34 @@ def test_beyond_the_rows_nothing_is_warped() -> None:
     assert out.sum() == 120 - 4 - 6
 
 
-def test_adam_agrees_with_torch() -> None:
-    start = torch.zeros(3, 4, 5, 3, requires_grad=True)
+def test_adam_agrees_with_torch_on_one_component() -> None:
+    start = torch.zeros(3, 4, 5, requires_grad=True)
     optimiser = torch.optim.Adam([start], lr=1.0, betas=(0.5, 0.99), eps=1e-12)
-    first, second, out = (np.zeros((3, 4, 5, 3), np.float32) for _ in range(3))
-    total = np.zeros_like(out)
+    first, out = (np.zeros((3, 4, 5, 3), np.float32) for _ in range(2))
+    second, total = np.zeros((3, 4, 5), np.float32), np.zeros((3, 4, 5), np.float32)
     for turn in range(1, 4):
         gradient = field((3, 4, 5), turn)
-        start.grad = torch.from_numpy(gradient.copy())
+        gradient[..., ::2] = 0
+        start.grad = torch.from_numpy(gradient[..., 1].copy())
         optimiser.step()
-        total -= adam(gradient, first, second, turn, out, betas=(0.5, 0.99))
+        direction = adam(gradient, first, second, turn, out, betas=(0.5, 0.99))
+        np.testing.assert_array_equal(direction[..., ::2], 0)
+        total -= direction[..., 1]
     np.testing.assert_allclose(total, start.detach().numpy(), atol=1e-4)
+
+
+def test_adam_turns_with_its_gradient() -> None:
+    turned = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0].astype(np.float32)
+    moments = [(np.zeros((3, 4, 5, 3), np.float32), np.zeros((3, 4, 5), np.float32)) for _ in range(2)]
+    for turn in range(1, 4):
+        gradient = field((3, 4, 5), turn)
+        plain, other = (
+            adam(g, *both, turn, np.empty_like(g), betas=(0.5, 0.99))
+            for g, both in zip((gradient, gradient @ turned), moments, strict=True)
+        )
+        np.testing.assert_allclose(other, plain @ turned, atol=1e-4)
+        if turn == 1:  # the gradient's own direction, of length 1
+            np.testing.assert_allclose(plain, gradient / np.linalg.norm(gradient, axis=-1, keepdims=True), atol=1e-4)
 
 
 def test_longest_vector() -> None:
