@@ -98,8 +98,8 @@ def _panels(path: Path, landmark: int, method: str) -> tuple[str, tuple[Panel, .
             return "", ()
         row = found[0]
         panels = []
-        shown = (("fixed", "fixed scan", None), ("moving", "moving scan, as it lies", "moving_at"))
-        for name, title, place in (*shown, ("warped", f"moving scan, by {method}", "warped_at")):
+        shown = (("fixed", "fixed", None), ("moving", "moving, as it lies", "moving_at"))
+        for name, title, place in (*shown, ("warped", f"moving, by {method}", "warped_at")):
             if name not in content:
                 continue
             x, y, away = (round(float(value), 2) for value in content[place][row]) if place else (0.0, 0.0, 0.0)

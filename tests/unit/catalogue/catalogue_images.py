@@ -255,9 +255,9 @@ ENTRIES = [
         says="BraTSReg_001_00_0000_mask.nii.gz: is not on the grid of BraTSReg_001_00_0000_t1ce.nii.gz: (19, 22, "
              "18) voxels against (20, 22, 18) (one grid for all images of a time point)"),
     Entry("a lesion mask that holds everything", lambda p: _lesion(p, np.ones(GRID.shape)),
-        says="BraTSReg_001_lesion.nii.gz: excludes every voxel (1 in the lesion, 0 elsewhere)"),
+        says="cohort/truth/BraTSReg_001_lesion.nii.gz: excludes every voxel (1 in the lesion, 0 elsewhere)"),
     Entry("a lesion mask on another grid", lambda p: _lesion(p, brain() > 0, GRID.crop((0, 0, 1), GRID.shape)),
-        says="BraTSReg_001_lesion.nii.gz: is not on the grid of its image (the voxels of "
+        says="cohort/truth/BraTSReg_001_lesion.nii.gz: is not on the grid of its image (the voxels of "
              "BraTSReg_001_00_0000_t1ce.nii.gz)"),
     Entry("an empty lesion mask of a cohort", lambda p: _lesion(p, np.zeros(GRID.shape)),
         accepted="as without one", right=as_sound),
