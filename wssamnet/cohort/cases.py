@@ -108,8 +108,8 @@ class Case:
     def from_dict(cls, content: dict[str, Any]) -> Case:
         """Build it from `to_dict`'s description."""
         lesion = content.get("lesion")
-        scans = (Scan.from_dict(content[side]) for side in ("fixed", "moving"))
-        return cls(str(content["id"]), *scans, Path(lesion) if lesion else None)
+        fixed, moving = (Scan.from_dict(content[side]) for side in ("fixed", "moving"))
+        return cls(str(content["id"]), fixed, moving, Path(lesion) if lesion else None)
 
 
 def read_case(path: str | Path) -> Case:

@@ -80,11 +80,11 @@ def read_samplesheet(path: Path) -> tuple[tuple[Case, ...], tuple[str, ...]]:
             if side in sides:
                 sides[side][what] = (path.parent / cell).absolute()
         lesion = sides["fixed"].pop("lesion", None)
-        scans = []
-        for files in sides.values():
+        scans = {}
+        for side, files in sides.items():
             landmarks, mask = files.pop("landmarks", None), files.pop("mask", None)
-            scans.append(Scan(files, landmarks, mask))
-        cases.append(Case(cells["case"], *scans, lesion))
+            scans[side] = Scan(files, landmarks, mask)
+        cases.append(Case(cells["case"], **scans, lesion=lesion))
     if not cases and not problems:
         problems.append(f"{path}: has no row below the header (one row a case)")
     return tuple(cases), tuple(problems)

@@ -23,9 +23,12 @@ def content_box(*images: NDArray[Any]) -> Box:
     anything = np.zeros(images[0].shape[-3:], dtype=bool)
     for image in images:
         anything |= image.any(axis=tuple(range(image.ndim - 3)))
-    columns = anything.any(axis=2)  # a tenth of the work of asking all voxels once more for each axis
+    columns: NDArray[np.bool_] = np.any(
+        anything, axis=2
+    )  # a tenth of the work of asking all voxels once more for each axis
     box = []
-    for found in (columns.any(axis=1), columns.any(axis=0), anything.any(axis=(0, 1))):
+    for axes, seen in ((1, columns), (0, columns), ((0, 1), anything)):
+        found: NDArray[np.bool_] = np.any(seen, axis=axes)
         places = np.flatnonzero(found)
         box.append(slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, len(found)))
     return box[0], box[1], box[2]
