@@ -106,6 +106,6 @@ class CorrelationHints(nn.Module):
     def _expected(self, columns: Tensor) -> Tensor:
         """The mean shift under the softmax, in half-resolution voxels: (B, N, P) to (B, 3, P)."""
         if columns.device.type == "cpu" and columns.dtype == torch.float32:
-            found = [expected_shift(one, self.radius, _SHARPNESS) for one in columns.detach().numpy()]
+            found = [expected_shift(one, self.radius, _SHARPNESS) for one in columns.numpy()]
             return torch.from_numpy(np.stack(found)) / 2
         return torch.einsum("nc,bnp->bcp", self.offsets / 2, torch.softmax(_SHARPNESS * columns.float(), 1)).to(columns)

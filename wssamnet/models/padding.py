@@ -23,7 +23,7 @@ def content_box(*images: NDArray[Any]) -> Box:
     anything = np.zeros(images[0].shape[-3:], dtype=bool)
     for image in images:
         anything |= image.any(axis=tuple(range(image.ndim - 3)))
-    # a tenth of the work of asking all voxels once more for each axis
+    # every voxel is asked once, not once for each axis
     columns: NDArray[np.bool_] = np.any(anything, axis=2)
     box = []
     for axes, seen in ((1, columns), (0, columns), ((0, 1), anything)):
