@@ -39,15 +39,16 @@ class Schedule:
         levels_mm: voxel size of each level, coarse to fine; levels finer than the scan are done at its own voxels,
             levels on which it has fewer than four windows along an axis are left out.
         iterations: steps at each level.
-        window: edge of the LNCC window, voxels.
+        windows: edge of the LNCC window at each level, voxels. Small ones keep a lesion's change to itself; at the
+            finest level, where noise is strongest, a larger one pays.
         update_sigma, field_sigma: Gaussian smoothing of the update (before and after Adam) and of the field, voxels.
         step: longest displacement of one step, voxels; falls along a cosine to a tenth of it within a level.
         both_ways: also register the other way round and average with its inverse.
     """
 
     levels_mm: tuple[float, ...] = (8.0, 4.0, 2.0, 1.0)
-    iterations: tuple[int, ...] = (15, 15, 15, 4)
-    window: int = 5
+    iterations: tuple[int, ...] = (40, 40, 15, 4)
+    windows: tuple[int, ...] = (3, 3, 3, 5)
     update_sigma: float = 3.5
     field_sigma: float = 0.5
     step: float = 0.5
@@ -57,20 +58,17 @@ class Schedule:
 SCHEDULES = {"fast": Schedule(), "accurate": Schedule(both_ways=True)}
 
 
-def _levels(grid: Grid, schedule: Schedule) -> list[tuple[Grid, int]]:
-    """The grids from coarse to fine with their iterations, at least one."""
+def _levels(grid: Grid, schedule: Schedule) -> list[tuple[Grid, int, int]]:
+    """The grids from coarse to fine with their steps and their windows, at least one."""
     own = float(np.exp(np.log(grid.spacing).mean()))
     extent = min(grid.shape) * own
-    found: list[tuple[Grid, int]] = []
-    at_own = []
-    for size, count in zip(schedule.levels_mm, schedule.iterations, strict=True):
-        if size <= 1.3 * own:
-            at_own.append(count)
-        elif extent / size >= 4 * schedule.window:
-            found.append((grid.resampled(size), count))
-    if at_own or not found:
-        found.append((grid, max(at_own or schedule.iterations)))
-    return found
+    found: list[tuple[Grid, int, int]] = []
+    for size, count, window in zip(schedule.levels_mm, schedule.iterations, schedule.windows, strict=True):
+        if size <= 1.3 * own:  # as fine as the scan is, and so is every level after it
+            return [*found, (grid, count, window)]
+        if extent / size >= 4 * window:
+            found.append((grid.resampled(size), count, window))
+    return found or [(grid, max(schedule.iterations), schedule.windows[-1])]
 
 
 def _positions(source: Grid, target: Grid) -> tuple[NDArray[np.float64], ...]:
@@ -129,32 +127,33 @@ class _Level:
 
     Args:
         grid: its voxels.
-        count: steps to be made there.
+        count, window: steps to be made there, and the edge of the LNCC window, voxels.
         images: fixed and moving, (C, X, Y, Z) each.
         lesions: how much of each voxel is lesion, fixed and moving, (1, X, Y, Z) each; None for none.
     """
 
     grid: Grid
     count: int
+    window: int
     images: tuple[NDArray[np.float32], NDArray[np.float32]]
     lesions: tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]
 
     def turned(self) -> _Level:
         """Fixed and moving exchanged."""
-        return _Level(self.grid, self.count, self.images[::-1], self.lesions[::-1])
+        return _Level(self.grid, self.count, self.window, self.images[::-1], self.lesions[::-1])
 
 
 def _descend(level: _Level, u: Field, schedule: Schedule, factors: Factors) -> Field:
     """The steps of one level; the field counts its voxels, one vector for `factors` of them."""
-    (fixed, moving), count, spacing = level.images, level.count, level.grid.spacing
+    (fixed, moving), count, window, spacing = level.images, level.count, level.window, level.grid.spacing
     sigma = np.cbrt(spacing.prod()) / spacing
-    near = [None if share is None else _near_lesion(share, schedule.window) for share in level.lesions]
+    near = [None if share is None else _near_lesion(share, window) for share in level.lesions]
     warped, slope = np.empty(fixed.shape[1:], np.float32), np.empty(fixed.shape[1:], np.float32)
     first, second = np.zeros_like(u), np.zeros(u.shape[:3], np.float32)
     u, force, step, smooth = u.copy(), *(np.empty_like(u) for _ in range(3))  # reused at every step
     # a window without any of the fixed image counts nothing; a window's reach beyond one that does, and a voxel more
     # for the warped image's gradient, is all that has any influence
-    rows = rows_within(np.asarray(fixed.any(axis=0), np.float32), schedule.window)
+    rows = rows_within(np.asarray(fixed.any(axis=0), np.float32), window)
     of_blocks = (factors**2 - 1) / 12  # the variance that taking means over blocks has given the update already
     update_sigma = np.sqrt(np.maximum((schedule.update_sigma * sigma) ** 2 - of_blocks, 0)) / factors
     for turn in range(1, count + 1):
@@ -162,9 +161,7 @@ def _descend(level: _Level, u: Field, schedule: Schedule, factors: Factors) -> F
         mask = _counting(near[0], near[1], u, factors, rows)
         for target, source in zip(fixed, moving, strict=True):
             warp(source, u, factors, rows, warped)
-            lncc_sum(
-                target, warped, mask, window=schedule.window, squared=True, epsilon=_EPSILON, flat=_FLAT, gradient=slope
-            )
+            lncc_sum(target, warped, mask, window=window, squared=True, epsilon=_EPSILON, flat=_FLAT, gradient=slope)
             add_force(slope, warped, factors, rows, force)
         gaussian(force, update_sigma, out=smooth)
         adam(smooth, first, second, turn, step, betas=(0.5, 0.99))
@@ -180,10 +177,10 @@ def _descend(level: _Level, u: Field, schedule: Schedule, factors: Factors) -> F
 def _pyramid(pair: _Level, schedule: Schedule) -> list[_Level]:
     """Coarse to fine; each level is made from the next finer one, where blurring costs less."""
     found: list[_Level] = []
-    for grid, count in reversed(_levels(pair.grid, schedule)):
+    for grid, count, window in reversed(_levels(pair.grid, schedule)):
         shrink = partial(_shrink, grid=pair.grid, level=grid)
         fixed, moving = (None if one is None else shrink(one) for one in pair.lesions)
-        pair = _Level(grid, count, (shrink(pair.images[0]), shrink(pair.images[1])), (fixed, moving))
+        pair = _Level(grid, count, window, (shrink(pair.images[0]), shrink(pair.images[1])), (fixed, moving))
         found.append(pair)
     return found[::-1]
 
@@ -229,7 +226,7 @@ def refine(
         (X, Y, Z, 3) float32 pull-back, voxels of `grid`.
     """
     shares = tuple(None if lesion is None else lesion[None].astype(np.float32) for lesion in lesions)
-    levels = _pyramid(_Level(grid, 0, (fixed, moving), (shares[0], shares[1])), schedule)
+    levels = _pyramid(_Level(grid, 0, 0, (fixed, moving), (shares[0], shares[1])), schedule)
     there = _one_way(levels, grid, start, schedule)
     if not schedule.both_ways:
         return there
