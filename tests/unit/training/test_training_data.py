@@ -53,7 +53,8 @@ def test_another_voxel_size_is_refused(make_prepared: Make) -> None:
     one, two = make_prepared("one", shape=(16, 16, 16)), make_prepared("two", shape=(16, 16, 16))
     text = (two.folder / "prepared.json").read_text().replace("4.0", "3.0")
     (two.folder / "prepared.json").write_text(text)
-    with pytest.raises(CohortError, match=r"two: has voxels of 3 x 3 x 3 mm, one of 4 x 4 x 4 mm \(set spacing_mm\)"):
+    said = r"two: is seen with voxels of 3 x 3 x 3 mm, one of 4 x 4 x 4 mm \(set spacing_mm, or a network_spacing_mm"
+    with pytest.raises(CohortError, match=said):
         open_training_set([one.folder, two.folder], make_settings())
 
 
