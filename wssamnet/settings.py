@@ -35,6 +35,13 @@ class Settings(BaseModel):
     prealign: Literal["affine", "identity"] = Field("affine", description="start of every learned method and of ANTs")
 
     # networks
+    network_spacing_mm: float | None = Field(
+        None,
+        gt=0,
+        le=12,
+        description="isotropic voxel size in mm at which the learned networks see the scans; the working grid's when "
+        "absent or larger",
+    )
     features: int = Field(8, ge=1, description="feature maps of the first U-Net level, doubled at each level")
     levels: int = Field(3, ge=2, le=6, description="levels of each U-Net")
     attention: Literal["multiply", "residual", "none"] = Field("multiply", description="x·a, x·(1+a) or x")

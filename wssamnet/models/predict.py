@@ -17,8 +17,24 @@ from wssamnet.models.voxelmorph import VoxelMorph
 from wssamnet.models.wssamnet import Prediction, WSSAMNet
 
 
-def _run(model: WSSAMNet | VoxelMorph, *images: NDArray[Any], rough: bool = False) -> NDArray[np.float32]:
-    """Check the pair, run the network on the box that holds anything, and continue the field around it."""
+def predict(model: nn.Module, fixed: NDArray[Any], moving: NDArray[Any], *, rough: bool = False) -> NDArray[np.float32]:
+    """Register one pair with whichever registration network `load_model` gave.
+
+    Args:
+        model: WSSAMNet or VoxelMorph.
+        fixed, moving: (C, X, Y, Z) of one shape, any size; intensities in [0, 1], background 0.
+        rough: for a field that is refined anyway; see `in_bfloat16`.
+
+    Returns:
+        (X, Y, Z, 3), displacement in voxels of that grid, ijk order, pull-back. The network sees the box
+        where either image is not 0; around it the field continues as at its border.
+
+    Raises:
+        ModelError: the network does not register (a segmentation model), or the arrays do not fit it.
+    """
+    if not isinstance(model, WSSAMNet | VoxelMorph):
+        raise ModelError(f"a {type(model).__name__} does not register", remedy="a wssamnet or voxelmorph model")
+    images = fixed, moving
     device = next(model.parameters()).device
     for image in images:
         if image.ndim != 4 or image.shape != images[0].shape or image.shape[0] != model.channels:
@@ -34,41 +50,3 @@ def _run(model: WSSAMNet | VoxelMorph, *images: NDArray[Any], rough: bool = Fals
     field = displacement[0].float().movedim(0, -1).cpu().numpy()
     x, y, z = (np.arange(size, dtype=np.float64) - part.start for part, size in zip(box, shape, strict=True))
     return resize(field, (x, y, z))  # the same voxels, and around them the edge
-
-
-def predict_wssamnet(
-    model: WSSAMNet, fixed: NDArray[Any], moving: NDArray[Any], *, rough: bool = False
-) -> NDArray[np.float32]:
-    """Register one pair with WSSAMNet.
-
-    Args:
-        model: from `load_model`.
-        fixed, moving: (C, X, Y, Z) of one shape, any size; intensities in [0, 1], background 0.
-        rough: for a field that is refined anyway; see `in_bfloat16`.
-
-    Returns:
-        (X, Y, Z, 3), displacement in voxels of that grid, ijk order, pull-back. The network sees the box
-        where either image is not 0; around it the field continues as at its border.
-
-    Raises:
-        ModelError: the arrays do not fit the model.
-    """
-    return _run(model, fixed, moving, rough=rough)
-
-
-def predict_voxelmorph(model: VoxelMorph, fixed: NDArray[Any], moving: NDArray[Any]) -> NDArray[np.float32]:
-    """Register one pair with VoxelMorph; arguments, result and errors as for `predict_wssamnet`."""
-    return _run(model, fixed, moving)
-
-
-def predict(model: nn.Module, fixed: NDArray[Any], moving: NDArray[Any]) -> NDArray[np.float32]:
-    """Register one pair with whichever registration network `load_model` gave.
-
-    Raises:
-        ModelError: the network does not register (a segmentation model), or the arrays do not fit it.
-    """
-    if isinstance(model, WSSAMNet):
-        return predict_wssamnet(model, fixed, moving)
-    if isinstance(model, VoxelMorph):
-        return predict_voxelmorph(model, fixed, moving)
-    raise ModelError(f"a {type(model).__name__} does not register", remedy="a wssamnet or voxelmorph model")

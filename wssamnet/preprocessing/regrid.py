@@ -39,6 +39,23 @@ def _sampled(values: NDArray[Any], matrix: Array, shape: tuple[int, int, int]) -
     return out
 
 
+def averaged(values: NDArray[np.float32]) -> tuple[NDArray[np.float16], NDArray[np.bool_]]:
+    """Images as they are prepared, from what smoothing and interpolation made of images that are 0 outside a mask.
+
+    Args:
+        values: (C + 1, X, Y, Z), the images and last the mask, all treated alike.
+
+    Returns:
+        (C, X, Y, Z) float16, averages over the mask alone, 0 where it fills no more than half of the voxel; and
+        that mask.
+    """
+    brain = values[-1] > 0.5
+    with np.errstate(divide="ignore", invalid="ignore"):
+        images = np.where(brain, values[:-1] / values[-1], 0)
+    images = np.where(brain, np.clip(images, DARKEST, 1), 0)
+    return np.ascontiguousarray(images.astype(np.float16)), brain
+
+
 def regrid(
     channels: NDArray[np.float32],
     mask: NDArray[np.bool_],
@@ -68,9 +85,4 @@ def regrid(
         values = np.stack([gaussian_filter(channel, sigma, mode="constant", truncate=3) for channel in values])
     matrix = index_map(source, target, transform)
     found = _sampled(np.ascontiguousarray(np.moveaxis(values, 0, -1)), matrix, target.shape)
-    weight = found[..., -1]
-    brain = weight > 0.5
-    with np.errstate(divide="ignore", invalid="ignore"):
-        images = np.where(brain[..., None], found[..., :-1] / weight[..., None], 0)
-    images = np.where(brain[..., None], np.clip(images, DARKEST, 1), 0)
-    return np.ascontiguousarray(np.moveaxis(images, -1, 0).astype(np.float16)), brain
+    return averaged(np.moveaxis(found, -1, 0))

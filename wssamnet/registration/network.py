@@ -6,14 +6,20 @@ import hashlib
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from wssamnet.errors import ModelError
+from wssamnet.kernels.levels import positions
+from wssamnet.kernels.resizing import resize
 from wssamnet.models.persistence import WEIGHTS, load_model, read_description
 from wssamnet.models.placement import Placement
+from wssamnet.models.predict import predict
 from wssamnet.models.wssamnet import WSSAMNet
 from wssamnet.preprocessing.prepared import PreparedCase
+from wssamnet.preprocessing.seen import seen_at
 
 
 class Network:
@@ -42,11 +48,13 @@ class Network:
         )
         self.device = str(placement)
         self.modalities = settings.modalities
+        self.spacing_mm = settings.network_spacing_mm
         self.record: dict[str, Any] = {
             "model": {
                 "kind": kind,
                 "preset": settings.preset,
                 "seed": settings.seed,
+                "network_spacing_mm": settings.network_spacing_mm,
                 "sha256": hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
             }
         }
@@ -64,3 +72,23 @@ class Network:
                 case.id,
                 "preprocess with the model's `modalities`",
             )
+
+    def predict(self, case: PreparedCase, *, rough: bool = False) -> NDArray[np.float32]:
+        """Register one case, which the network sees at its own voxel size.
+
+        Args:
+            case: the prepared case.
+            rough: for a field that is refined anyway; see `in_bfloat16`.
+
+        Returns:
+            (X, Y, Z, 3), displacement in voxels of ``case.grid``, ijk order, pull-back.
+
+        Raises:
+            ModelError: the case has other modalities than the model.
+        """
+        self.check(case)
+        seen = seen_at(case, self.spacing_mm)
+        displacement = predict(self.module, seen.array("fixed"), seen.array("moving"), rough=rough)
+        if seen is case:
+            return displacement
+        return resize(displacement, positions(seen.grid, case.grid), seen.grid.spacing / case.grid.spacing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 
@@ -84,12 +84,7 @@ class RefinedWssamnetRegistrar(RefinementRegistrar):
 
     def start(self, case: PreparedCase) -> Field:
         """What the network predicts."""
-        from wssamnet.models.predict import predict_wssamnet
-        from wssamnet.models.wssamnet import WSSAMNet
-
-        self.network.check(case)
-        model = cast(WSSAMNet, self.network.module)
-        return predict_wssamnet(model, case.array("fixed"), case.array("moving"), rough=True)
+        return self.network.predict(case, rough=True)
 
     def register(self, case: PreparedCase) -> Registration:
         """Predict, then optimise."""

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
 from wssamnet.fields import DisplacementField, inverse
-from wssamnet.geometry import Frame, Grid
+from wssamnet.geometry import Grid
 from wssamnet.kernels.greedy import Factors, Rows, adam, add_force, compose, longest, rows_within, warp
+from wssamnet.kernels.levels import blur, positions, shrink
 from wssamnet.kernels.lncc import lncc_sum
 from wssamnet.kernels.resizing import resize
 from wssamnet.kernels.smoothing import gaussian
@@ -69,25 +70,6 @@ def _levels(grid: Grid, schedule: Schedule) -> list[tuple[Grid, int, int]]:
         if extent / size >= 4 * window:
             found.append((grid.resampled(size), count, window))
     return found or [(grid, max(schedule.iterations), schedule.windows[-1])]
-
-
-def _positions(source: Grid, target: Grid) -> tuple[NDArray[np.float64], ...]:
-    """Indices of `source` at those of `target` along each axis; levels of one grid share its axes."""
-    matrix = source.matrix(Frame.LPS, Frame.IJK) @ target.matrix(Frame.IJK, Frame.LPS)
-    return tuple(np.arange(n) * matrix[axis, axis] + matrix[axis, 3] for axis, n in enumerate(target.shape))
-
-
-def _blur(level: Grid, grid: Grid) -> NDArray[np.float64]:
-    """Sigma in voxels of `grid` that, with linear interpolation, makes a voxel of `level`."""
-    return np.asarray(0.42 * np.sqrt(np.maximum((level.spacing / grid.spacing) ** 2 - 1, 0)))
-
-
-def _shrink(images: NDArray[np.float32], grid: Grid, level: Grid) -> NDArray[np.float32]:
-    """(C, X, Y, Z) on `grid` to (C, x, y, z) on the coarser `level`, smoothed first."""
-    if level is grid:
-        return images
-    smoothed = gaussian(np.ascontiguousarray(np.moveaxis(images, 0, -1)), _blur(level, grid))
-    return np.ascontiguousarray(np.moveaxis(resize(smoothed, _positions(grid, level)), -1, 0))
 
 
 def _near_lesion(share: NDArray[np.float32], window: int) -> NDArray[np.float32]:
@@ -178,9 +160,9 @@ def _pyramid(pair: _Level, schedule: Schedule) -> list[_Level]:
     """Coarse to fine; each level is made from the next finer one, where blurring costs less."""
     found: list[_Level] = []
     for grid, count, window in reversed(_levels(pair.grid, schedule)):
-        shrink = partial(_shrink, grid=pair.grid, level=grid)
-        fixed, moving = (None if one is None else shrink(one) for one in pair.lesions)
-        pair = _Level(grid, count, window, (shrink(pair.images[0]), shrink(pair.images[1])), (fixed, moving))
+        onto = partial(shrink, grid=pair.grid, level=grid)
+        fixed, moving = (None if one is None else onto(one) for one in pair.lesions)
+        pair = _Level(grid, count, window, (onto(pair.images[0]), onto(pair.images[1])), (fixed, moving))
         found.append(pair)
     return found[::-1]
 
@@ -189,18 +171,18 @@ def _one_way(levels: list[_Level], grid: Grid, start: Field | None, schedule: Sc
     u, place, voxel = start, grid, grid.spacing  # the field, where it lives, and the voxel that it counts in
     if u is not None:  # the finest blocks first, where blurring it to the coarsest costs little
         finest, coarsest = _blocks(levels[-1].grid)[0], _blocks(levels[0].grid)[0]
-        u, place = resize(u, _positions(grid, finest)), finest
-        u = gaussian(u, _blur(coarsest, finest))
+        u, place = resize(u, positions(grid, finest)), finest
+        u = gaussian(u, blur(coarsest, finest))
     for level in levels:
         blocks, factors = _blocks(level.grid)
         if u is None:
             u = np.zeros((*blocks.shape, 3), np.float32)
         else:
-            u = resize(u, _positions(place, blocks), voxel / level.grid.spacing)
+            u = resize(u, positions(place, blocks), voxel / level.grid.spacing)
         u = _descend(level, u, schedule, factors)
         place, voxel = blocks, level.grid.spacing
     assert u is not None  # there is at least one level
-    return resize(u, _positions(place, grid), voxel / grid.spacing)
+    return resize(u, positions(place, grid), voxel / grid.spacing)
 
 
 def refine(

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
-from wssamnet.models.predict import predict_voxelmorph
-from wssamnet.models.voxelmorph import VoxelMorph
 from wssamnet.preprocessing.prepared import PreparedCase
 from wssamnet.registration.network import Network
 from wssamnet.registration.protocol import Registration
@@ -32,7 +29,4 @@ class VoxelMorphRegistrar:
 
     def register(self, case: PreparedCase) -> Registration:
         """Predict the pull-back field and compose it with the pre-alignment."""
-        self.network.check(case)
-        model = cast(VoxelMorph, self.network.module)
-        displacement = predict_voxelmorph(model, case.array("fixed"), case.array("moving"))
-        return registration_from_voxels(case, displacement, self.network.record)
+        return registration_from_voxels(case, self.network.predict(case), self.network.record)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
-from wssamnet.models.predict import predict_wssamnet
-from wssamnet.models.wssamnet import WSSAMNet
 from wssamnet.preprocessing.prepared import PreparedCase
 from wssamnet.registration.network import Network
 from wssamnet.registration.protocol import Registration
@@ -33,7 +30,4 @@ class WssamnetRegistrar:
 
     def register(self, case: PreparedCase) -> Registration:
         """Predict the pull-back field and compose it with the pre-alignment."""
-        self.network.check(case)
-        model = cast(WSSAMNet, self.network.module)
-        displacement = predict_wssamnet(model, case.array("fixed"), case.array("moving"))
-        return registration_from_voxels(case, displacement, self.network.record)
+        return registration_from_voxels(case, self.network.predict(case), self.network.record)

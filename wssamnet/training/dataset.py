@@ -13,6 +13,7 @@ from torch import Tensor
 from wssamnet.errors import CohortError
 from wssamnet.models.padding import Box, content_box, padded_shape
 from wssamnet.preprocessing.prepared import PreparedCase, load_prepared
+from wssamnet.preprocessing.seen import SeenCase, seen_at
 from wssamnet.settings import Settings
 
 _MULTIPLE = 4  # what the paper's three levels need; networks that halve more often pad inside
@@ -38,10 +39,12 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class TrainingSet:
-    """Prepared cases that train together. Their arrays stay on disk and are read batch by batch.
+    """Prepared cases that train together. Their arrays stay on disk and are read batch by batch; those that the
+    network sees at another voxel size than the working grid's are kept in memory once they are made.
 
     Args:
-        cases: the cases; the order does not matter to the result, because they are sorted by id when opened.
+        cases: the cases as the network sees them; the order does not matter to the result, because they are sorted by
+            id when opened.
         boxes: of each case, the part of its grid that holds either brain.
         shape: common shape of every batch.
         spacing: (3,) voxel size in mm, the same for all.
@@ -98,23 +101,36 @@ def _shape(box: Box) -> Shape:
     return x, y, z
 
 
+def _lost_rois(case: PreparedCase, needs: Sequence[str]) -> list[str]:
+    """What is to be said of ROIs that the network's voxels are too large for."""
+    if not isinstance(case, SeenCase):
+        return []
+    larger = case.grid.spacing.prod() / case.prepared.grid.spacing.prod()
+    return [
+        f"less than half of {name}.npy is left at voxels of {case.grid.spacing[0]:.3g} mm (prepare it with a larger "
+        "roi_voxels, or set a smaller network_spacing_mm)"
+        for name in needs
+        if name.endswith("_roi") and 2 * larger * case.array(name).sum() < case.prepared.array(name).sum()
+    ]
+
+
 def open_training_set(prepared: Sequence[str | Path], settings: Settings, *, needs: Sequence[str] = ()) -> TrainingSet:
-    """Open prepared folders for a training.
+    """Open prepared folders for a training, at the voxel size at which the network sees them.
 
     Args:
         prepared: folders written by `prepare_case`.
-        settings: `modalities` and `seed`.
+        settings: `modalities`, `network_spacing_mm` and `seed`.
         needs: arrays that every case must have besides the images and masks.
 
     Raises:
-        CohortError: no folders; one is no prepared case, lacks an array, or has other modalities or another
-            voxel size than the rest; all problems at once.
+        CohortError: no folders; one is no prepared case, lacks an array, has other modalities or another
+            voxel size than the rest, or ROIs too small for the voxel size; all problems at once.
     """
     problems: list[str] = []
     cases: list[PreparedCase] = []
     for folder in sorted({Path(folder).resolve() for folder in prepared}, key=lambda path: path.name):
         try:
-            cases.append(load_prepared(folder))
+            cases.append(seen_at(load_prepared(folder), settings.network_spacing_mm))
         except CohortError as error:
             problems += error.problems
     if not cases and not problems:
@@ -136,8 +152,10 @@ def open_training_set(prepared: Sequence[str | Path], settings: Settings, *, nee
         if not np.allclose(case.grid.spacing, cases[0].grid.spacing, rtol=0.01):
             sizes = [" x ".join(f"{size:.3g}" for size in c.grid.spacing) for c in (case, cases[0])]
             problems.append(
-                f"{case.folder}: has voxels of {sizes[0]} mm, {cases[0].id} of {sizes[1]} mm (set spacing_mm)"
+                f"{case.folder}: is seen with voxels of {sizes[0]} mm, {cases[0].id} of {sizes[1]} mm (set spacing_mm, "
+                "or a network_spacing_mm above both)"
             )
+    problems = problems or [f"{case.folder}: {lost}" for case in cases for lost in _lost_rois(case, needs)]
     if problems:
         raise CohortError(problems)
     boxes = tuple(content_box(case.array("fixed_mask"), case.array("moving_mask")) for case in cases)

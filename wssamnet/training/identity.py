@@ -10,6 +10,7 @@ import wssamnet
 from wssamnet.training.dataset import TrainingSet
 
 _ROOMS = ("training", "models", "losses", "kernels")
+_FILES = ("settings.py", "geometry.py", "preprocessing/regrid.py", "preprocessing/seen.py")
 
 
 def content_digest(files: Iterable[Path]) -> str:
@@ -25,7 +26,7 @@ def code_digest() -> str:
     """Digest of the package's code that decides what a training step does."""
     package = Path(wssamnet.__file__).parent
     return content_digest(
-        [package / "settings.py", *(f for room in _ROOMS for f in sorted((package / room).glob("*.py")))]
+        [*(package / name for name in _FILES), *(f for room in _ROOMS for f in sorted((package / room).glob("*.py")))]
     )
 
 

@@ -100,6 +100,17 @@ def _checkpoints(place: Place, harm: Callable[[Path], object], names: tuple[str,
     place.words = ["train-segmentation", "fixed", folder, "--out", place.out, "--checkpoint-dir", kept, *SETS]
 
 
+def _training(place: Place, *prepared: dict[str, object], **values: object) -> None:
+    """Let the command be the first training on the first case, prepared in several ways."""
+    case = read_cohort(place.cohort)[0]
+    folders = [
+        prepare_case(case, make_settings(values=SMALL | one), place.root / f"prepared_{number}")
+        for number, one in enumerate(prepared, start=1)
+    ]
+    place.words = ["train-segmentation", "fixed", *folders, "--out", place.out, *SETS]
+    place.words += [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
+
+
 def _malicious(place: Place) -> Callable[[Path], object]:
     import torch
 
@@ -254,6 +265,16 @@ MODELS = [
         p, lambda folder: (folder / "settings.json").write_text("{")),
         says="model/settings.json: is damaged: JSONDecodeError('Expecting property name enclosed in double "
              "quotes: line 1 column 2 (char 1)') (a folder that one of the `wssamnet train-…` verbs wrote)"),
+    Entry("training: cases of two voxel sizes", lambda p: _training(p, {"spacing_mm": 8}, {"spacing_mm": 10}),
+        says="prepared_2/BraTSReg_001: is seen with voxels of 10 x 10 x 10 mm, BraTSReg_001 of 8 x 8 x 8 mm (set "
+             "spacing_mm, or a network_spacing_mm above both)"),
+    Entry("training: cases of two voxel sizes, and a larger one for the networks", lambda p: _training(
+        p, {"spacing_mm": 8}, {"spacing_mm": 10}, network_spacing_mm=12),
+        accepted="the networks see all at that size", right=_trained),
+    Entry("training: ROIs that the networks' voxels are too large for", lambda p: _training(
+        p, {"roi_voxels": 1}, network_spacing_mm=12),
+        says="prepared_1/BraTSReg_001: less than half of fixed_roi.npy is left at voxels of 12 mm (prepare it with a "
+             "larger roi_voxels, or set a smaller network_spacing_mm)"),
     Entry("checkpoint: the last one is damaged", lambda p: _checkpoints(
         p, lambda path: path.write_bytes(path.read_bytes()[:500]), ("last",)),
         accepted="the one before it is used, and told", right=_trained),

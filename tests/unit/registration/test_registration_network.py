@@ -19,8 +19,12 @@ from wssamnet.geometry import Frame, Grid
 from wssamnet.models.persistence import build_model, save_model
 from wssamnet.models.predict import predict
 from wssamnet.preprocessing.prepared import PreparedCase, load_prepared
+from wssamnet.preprocessing.seen import seen_at
+from wssamnet.registration import network
 from wssamnet.registration.methods import make_registrar
+from wssamnet.registration.network import Network
 from wssamnet.registration.protocol import run
+from wssamnet.registration.refined import RefinedWssamnetRegistrar
 from wssamnet.registration.voxels import registration_from_voxels
 from wssamnet.settings import Settings
 
@@ -94,6 +98,7 @@ def test_a_trained_model_registers(kind: str, oblique_case: PreparedCase, tmp_pa
     assert record["model"]["preset"] == "paper"
     assert record["model"]["seed"] == 11
     assert len(record["model"]["sha256"]) == 64
+    assert record["model"]["network_spacing_mm"] is None
     assert record["device"] == ("cuda:0" if torch.cuda.is_available() else "cpu")
     assert record["landmark_round_trip"]["not_inverted"] == 0
 
@@ -120,3 +125,56 @@ def test_a_model_of_another_kind(tmp_path: Path) -> None:
     _trained(tmp_path / "model", "voxelmorph")
     with pytest.raises(ModelError, match="holds a voxelmorph model"):
         make_registrar("wssamnet", Settings(), model=tmp_path / "model")
+
+
+def _places(grid: Grid) -> np.ndarray:
+    ijk = np.stack(np.meshgrid(*map(np.arange, grid.shape), indexing="ij"), axis=-1)
+    return grid.convert(ijk, Frame.IJK, Frame.LPS)
+
+
+def test_a_field_at_the_networks_voxels_is_the_same_millimetres_at_the_working_ones(
+    oblique_case: PreparedCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _trained(tmp_path / "model", "wssamnet", network_spacing_mm=7.5)
+    seen = seen_at(oblique_case, 7.5)
+    middle = _places(seen.grid).mean(axis=(0, 1, 2))
+    slope = np.random.default_rng(0).normal(size=(3, 3)) / 20
+
+    def field(places: np.ndarray) -> np.ndarray:  # mm; linear, so that linear interpolation keeps it
+        return np.asarray((places - middle) @ slope.T + (3, -2, 1))
+
+    def known(module: Any, fixed: np.ndarray, moving: np.ndarray, *, rough: bool) -> np.ndarray:
+        assert fixed.shape == moving.shape == (1, *seen.grid.shape)
+        return seen.grid.vectors(field(_places(seen.grid)), Frame.LPS, Frame.IJK).astype(np.float32)
+
+    monkeypatch.setattr(network, "predict", known)
+    u = Network(tmp_path / "model", "wssamnet").predict(oblique_case)
+    assert u.shape == (*SHAPE, 3)
+    found = oblique_case.grid.vectors(u, Frame.IJK, Frame.LPS)
+    inner = (slice(2, -2),) * 3  # beyond the middle of the outermost voxels the field is continued as at the border
+    np.testing.assert_allclose(found[inner], field(_places(oblique_case.grid))[inner], atol=1e-3)
+    np.testing.assert_allclose(found[0, 0, 0], field(_places(seen.grid)[0, 0, 0]), atol=1e-3)
+
+
+@pytest.mark.parametrize("method", ["wssamnet", "voxelmorph", "wssamnet_refined"])
+def test_every_learned_method_sees_the_models_voxels(method: str, oblique_case: PreparedCase, tmp_path: Path) -> None:
+    kind = method.removesuffix("_refined")
+    model = _trained(tmp_path / "model", kind, network_spacing_mm=6)
+    seen = seen_at(oblique_case, 6)
+    assert seen.grid.shape == (9, 7, 12)
+    u = predict(model, seen.array("fixed"), seen.array("moving"))
+    assert np.abs(u).max() > 1e-3
+    registrar = make_registrar(method, Settings(refinement="fast"), model=tmp_path / "model")
+    refined = isinstance(registrar, RefinedWssamnetRegistrar)
+    found = registrar.start(oblique_case) if refined else registrar.network.predict(oblique_case)  # type: ignore[attr-defined]
+    where = np.moveaxis(seen.grid.convert(_places(oblique_case.grid), Frame.LPS, Frame.IJK), -1, 0)
+    steps = [map_coordinates(u[..., axis], where, order=1, mode="nearest") for axis in range(3)]
+    expected = np.stack(steps, axis=-1) * seen.grid.spacing / oblique_case.grid.spacing
+    # a start may be made in bfloat16, and the model may have been moved to a GPU
+    np.testing.assert_allclose(found, expected, atol=0.1 if refined else 1e-2)
+    result = registrar.register(oblique_case)
+    assert result.record["model"]["network_spacing_mm"] == 6
+    if not refined:
+        points = oblique_case.grid.convert([[3, 4, 5], [9, 2, 11]], Frame.IJK, Frame.LPS)
+        step = oblique_case.grid.vectors(found[[3, 9], [4, 2], [5, 11]], Frame.IJK, Frame.LPS)
+        np.testing.assert_allclose(result.pull_back(points), oblique_case.prealignment(points + step), atol=1e-2)

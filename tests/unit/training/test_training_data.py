@@ -53,7 +53,8 @@ def test_another_voxel_size_is_refused(make_prepared: Make) -> None:
     one, two = make_prepared("one", shape=(16, 16, 16)), make_prepared("two", shape=(16, 16, 16))
     text = (two.folder / "prepared.json").read_text().replace("4.0", "3.0")
     (two.folder / "prepared.json").write_text(text)
-    with pytest.raises(CohortError, match=r"two: has voxels of 3 x 3 x 3 mm, one of 4 x 4 x 4 mm \(set spacing_mm\)"):
+    said = r"two: is seen with voxels of 3 x 3 x 3 mm, one of 4 x 4 x 4 mm \(set spacing_mm, or a network_spacing_mm"
+    with pytest.raises(CohortError, match=said):
         open_training_set([one.folder, two.folder], make_settings())
 
 
@@ -101,3 +102,38 @@ def test_augmented_pairs_are_a_volume_and_its_deformed_self(make_prepared: Make)
     first, again = (augmented_pair(cases, 3, moved, torch.device("cpu")) for _ in range(2))
     assert torch.equal(first["moving"], again["moving"])
     assert not torch.allclose(first["fixed"], first["moving"], atol=0.05)
+
+
+def test_cases_of_two_voxel_sizes_train_together_at_the_networks(make_prepared: Make) -> None:
+    one, two = make_prepared("one", shape=(32, 34, 30)), make_prepared("two", shape=(33, 32, 31), seed=1)
+    text = (two.folder / "prepared.json").read_text().replace("4.0", "3.0")
+    (two.folder / "prepared.json").write_text(text)
+    folders = [one.folder, two.folder]
+    cases = open_training_set(folders, make_settings(values={"network_spacing_mm": 8}), needs=["fixed_roi"])
+    assert cases.spacing == pytest.approx((8, 8, 8))
+    batch = cases.batch([0, 1], ("fixed", "fixed_mask", "fixed_roi"))
+    assert batch["fixed"].shape == (2, 1, *cases.shape)
+    # the brain's diameter is 0.84 of the box
+    for size, shape, box in zip((4, 3), ((32, 34, 30), (33, 32, 31)), batch.shapes, strict=True):
+        assert np.abs(np.array(box) * 8 - 0.84 * size * np.array(shape)).max() <= 12
+    for place, (size, folder) in enumerate(zip((4, 3), folders, strict=True)):
+        for name in ("fixed_mask", "fixed_roi"):
+            whole = np.load(folder / f"{name}.npy") & np.load(folder / "fixed_mask.npy")
+            found = batch[name][place] & batch["fixed_mask"][place]
+            assert int(found.sum()) * 8**3 == pytest.approx(whole.sum() * size**3, rel=0.15)
+    settings = make_settings(values={"network_spacing_mm": 3.5})
+    with pytest.raises(CohortError, match=r"two: is seen with voxels of 3.5 x 3.5 x 3.5 mm, one of 4 x 4 x 4 mm"):
+        open_training_set(folders, settings)
+
+
+def test_rois_that_the_networks_voxels_are_too_large_for(make_prepared: Make) -> None:
+    case = make_prepared("one", shape=(20, 20, 20))
+    roi = np.zeros((20, 20, 20), bool)
+    roi[5, 9, 9] = roi[14, 9, 12] = True
+    np.save(case.folder / "moving_roi.npy", roi)
+    settings = make_settings(values={"network_spacing_mm": 8})
+    assert open_training_set([case.folder], settings, needs=["fixed_roi"]).ids == ["one"]
+    said = r"one: less than half of moving_roi.npy is left at voxels of 8 mm \(prepare it with a larger roi_voxels, or"
+    with pytest.raises(CohortError, match=said):
+        open_training_set([case.folder], settings, needs=["fixed_roi", "moving_roi"])
+    assert open_training_set([case.folder], make_settings(), needs=["moving_roi"]).ids == ["one"]

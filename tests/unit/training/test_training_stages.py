@@ -16,6 +16,7 @@ from wssamnet.models.persistence import build_model, load_model
 from wssamnet.models.placement import Placement
 from wssamnet.models.predict import predict
 from wssamnet.preprocessing.prepared import PreparedCase
+from wssamnet.registration.network import Network
 from wssamnet.settings import Settings, make_settings
 from wssamnet.training import pretrain, train_registration, train_segmentation, train_voxelmorph
 from wssamnet.training.dataset import open_training_set
@@ -121,6 +122,24 @@ def test_registration_training_lowers_the_loss_and_the_landmark_error(make_prepa
     rows = losses(out)
     assert rows[-1]["lncc"] < rows[0]["lncc"] - 0.1
     field = predict(load_model(out, "wssamnet"), case.array("fixed"), case.array("moving"))
+    before, after = landmark_error(case, field)
+    assert after < 0.7 * before
+
+
+def test_a_training_at_the_networks_voxels_registers_at_the_working_ones(make_prepared: Make, tmp_path: Path) -> None:
+    case = make_prepared("one", shape=(40, 43, 41), amplitude=5.0, landmarks=20)
+    settings = small(features=8, registration_steps=30, network_spacing_mm=6, stage2="end_to_end")
+    pair = (
+        train_segmentation("fixed", [case.folder], settings, tmp_path / "sf"),
+        train_segmentation("moving", [case.folder], settings, tmp_path / "sm"),
+    )
+    start = pretrain([case.folder], pair, settings, tmp_path / "pre")
+    out = train_registration([case.folder], pair, start, settings, tmp_path / "out")
+    record = json.loads((out / "training.json").read_text())
+    assert record["spacing_mm"] == pytest.approx([6, 6, 6])
+    assert record["shape"] == [24, 24, 24]  # of 27 x 29 x 27, less what is not brain
+    field = Network(out, "wssamnet").predict(case)
+    assert field.shape == (40, 43, 41, 3)
     before, after = landmark_error(case, field)
     assert after < 0.7 * before
 
