@@ -45,6 +45,13 @@ def test_an_edit_repeats_what_depends_on_it(stubbed: Pipeline, edited: str, star
     ("words", "started"),
     [
         (("--registration_steps", 5), {"TRAIN_REGISTRATION": 1, "REGISTER": 2, "EVALUATE": 2, **TABLES}),
+        (
+            ("--network_spacing_mm", 8),
+            {
+                **{"TRAIN_SEGMENTATION": 2, "PRETRAIN": 1, "TRAIN_REGISTRATION": 1, "TRAIN_VOXELMORPH": 1},
+                **{"REGISTER": 3, "EVALUATE": 3, **TABLES},
+            },
+        ),
         (("--refinement", "accurate"), {"REGISTER": 2, "EVALUATE": 2, **TABLES}),
         (("--ants_preset", "fast,good"), {"REGISTER": 2, "EVALUATE": 2, **TABLES}),
     ],
