@@ -128,7 +128,7 @@ def open_training_set(prepared: Sequence[str | Path], settings: Settings, *, nee
     """
     problems: list[str] = []
     cases: list[PreparedCase] = []
-    for folder in sorted({Path(folder).resolve() for folder in prepared}, key=lambda path: path.name):
+    for folder in sorted({Path(folder).resolve() for folder in prepared}, key=lambda path: (path.name, path)):
         try:
             cases.append(seen_at(load_prepared(folder), settings.network_spacing_mm))
         except CohortError as error:
