@@ -61,13 +61,15 @@ class Judged:
     seconds: float
 
 
-def _lesion(scans: Case, case: PreparedCase) -> tuple[Volume | None, Mask | None]:
-    """The fixed scan's lesion, as it is and on the working grid."""
-    if scans.lesion is None:
-        return None, None
-    lesion = read_lesion(scans.lesion, next(iter(scans.fixed.images.values())))
+def _lesion(scans: Case) -> Volume | None:
+    """The fixed scan's lesion, where one is known."""
+    return None if scans.lesion is None else read_lesion(scans.lesion, next(iter(scans.fixed.images.values())))
+
+
+def _on_working_grid(lesion: Volume, case: PreparedCase) -> Mask:
+    """What any part of the lesion reaches."""
     share = resample(Volume(lesion.data.astype(np.float32), lesion.grid), case.grid)
-    return lesion, np.asarray(share.data > 0)
+    return np.asarray(share.data > 0)
 
 
 def judge(
@@ -76,9 +78,10 @@ def judge(
     """Refine a case; `masked` leaves the lesion's windows out, `all_images` takes every modality."""
     channels = slice(None) if all_images else slice(1)
     images = [np.asarray(case.array(side)[channels], dtype=np.float32) for side in ("fixed", "moving")]
-    lesion, mask = _lesion(scans, case)
+    lesion = _lesion(scans)
+    mask = _on_working_grid(lesion, case) if masked and lesion is not None else None
     began = time.process_time()
-    displacement = refine(images[0], images[1], case.grid, schedule=schedule, lesions=(mask if masked else None, None))
+    displacement = refine(images[0], images[1], case.grid, schedule=schedule, lesions=(mask, None))
     seconds = time.process_time() - began
     there, here = (read_landmarks(scan.landmarks).points for scan in (scans.moving, scans.fixed) if scan.landmarks)
     found = registration_from_voxels(case, displacement, {}).push_forward(there)
