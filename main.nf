@@ -70,7 +70,8 @@ workflow STUDY {
         .findAll().join(' ')
 
     CHECK_COHORT(source, "${layout} ${split} ${settingsFor('check', values, schema)}".toString(), code.check)
-    cases = CHECK_COHORT.out.cases.flatten().map { path -> new groovy.json.JsonSlurper().parse(path.toFile()) }
+    // The classic parser: the other one's maps fill themselves at the first look, and several operators look at once.
+    cases = CHECK_COHORT.out.cases.flatten().map { path -> new groovy.json.JsonSlurperClassic().parse(path.toFile()) }
     roles = CHECK_COHORT.out.splits.splitCsv(header: true).map { row -> tuple(row.case, row.fold as int, row.role) }
 
     // Where there is something to ask about the methods, no case goes on before the answer.

@@ -22,13 +22,13 @@ from wssamnet.cohort.cases import Case
 from wssamnet.cohort.layouts import read_cohort
 from wssamnet.cohort.lesions import read_lesion
 from wssamnet.evaluation.where import lesion_distance
-from wssamnet.fields import resample
 from wssamnet.geometry import Array
 from wssamnet.images import Volume
 from wssamnet.kernels.jacobian import determinant
 from wssamnet.landmarks import read_landmarks
 from wssamnet.preprocessing.prepared import PreparedCase, load_prepared
-from wssamnet.registration.refinement import Mask, Schedule, refine
+from wssamnet.registration.refined import on_working_grid
+from wssamnet.registration.refinement import Schedule, refine
 from wssamnet.registration.voxels import registration_from_voxels
 
 NEAR_MM = 5.0
@@ -66,12 +66,6 @@ def _lesion(scans: Case) -> Volume | None:
     return None if scans.lesion is None else read_lesion(scans.lesion, next(iter(scans.fixed.images.values())))
 
 
-def _on_working_grid(lesion: Volume, case: PreparedCase) -> Mask:
-    """What any part of the lesion reaches."""
-    share = resample(Volume(lesion.data.astype(np.float32), lesion.grid), case.grid)
-    return np.asarray(share.data > 0)
-
-
 def judge(
     scans: Case, case: PreparedCase, schedule: Schedule, *, masked: bool = False, all_images: bool = False
 ) -> Judged:
@@ -79,7 +73,7 @@ def judge(
     channels = slice(None) if all_images else slice(1)
     images = [np.asarray(case.array(side)[channels], dtype=np.float32) for side in ("fixed", "moving")]
     lesion = _lesion(scans)
-    mask = _on_working_grid(lesion, case) if masked and lesion is not None else None
+    mask = on_working_grid(lesion, case) if masked else None
     began = time.process_time()
     displacement = refine(images[0], images[1], case.grid, schedule=schedule, lesions=(mask, None))
     seconds = time.process_time() - began

@@ -6,6 +6,7 @@ import csv
 import os
 import shutil
 import subprocess
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +60,14 @@ class Pipeline:
             rows = list(csv.DictReader(stream, delimiter="\t"))
         return sorted((row["process"].split(":")[-1], row["status"]) for row in rows)
 
+    def started(self, out: str = "out") -> Counter[str]:
+        """How many tasks of each process the last run started; one that did not end well is told with its status."""
+        return Counter(
+            process if status == "COMPLETED" else f"{process} {status}"
+            for process, status in self.trace(out)
+            if status != "CACHED"
+        )
+
     def again(self, out: str = "out") -> set[str]:
         """Processes of which the last run started a task."""
-        return {process for process, status in self.trace(out) if status != "CACHED"}
+        return {name.split()[0] for name in self.started(out)}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import re
 import shutil
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -52,10 +51,6 @@ def words(pipeline: Pipeline) -> list[object]:
     ]
 
 
-def _started(pipeline: Pipeline) -> Counter[str]:
-    return Counter(process for process, status in pipeline.trace() if status != "CACHED")
-
-
 def test_they_stand_in_the_table_and_an_edit_repeats_what_it_concerns(pipeline: Pipeline, words: list[object]) -> None:
     answer = pipeline.run(*words, seconds=700)
     assert answer.status == 0, answer.output
@@ -87,10 +82,10 @@ def test_they_stand_in_the_table_and_an_edit_repeats_what_it_concerns(pipeline: 
     with (pipeline.folder / "my" / "centres.py").open("a") as stream:
         stream.write("\n# better\n")
     assert pipeline.run(*words).status == 0
-    assert _started(pipeline) == {"CHECK_METHODS": 1, "REGISTER": 1, "EVALUATE": 1, **TABLES}
+    assert pipeline.started() == {"CHECK_METHODS": 1, "REGISTER": 1, "EVALUATE": 1, **TABLES}
     _tool(pipeline.folder / "other tools" / "shift" / f"{CASES[0]}_fixed_to_moving.tfm", (0.5, 0.0, 0.0))
     assert pipeline.run(*words).status == 0
-    assert _started(pipeline) == {"CHECK_METHODS": 1, "EXTERNAL": 1, "EVALUATE": 1, **TABLES}
+    assert pipeline.started() == {"CHECK_METHODS": 1, "EXTERNAL": 1, "EVALUATE": 1, **TABLES}
 
 
 def test_what_cannot_be_used_is_told_before_any_work(pipeline: Pipeline, words: list[object]) -> None:

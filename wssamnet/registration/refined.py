@@ -15,6 +15,20 @@ from wssamnet.registration.refinement import SCHEDULES, Field, Mask, refine
 from wssamnet.registration.voxels import registration_from_voxels
 
 
+def on_working_grid(lesion: Volume | None, case: PreparedCase, transform: AffineMap | None = None) -> Mask | None:
+    """A lesion where a case is registered; what any part of it reaches is lesion.
+
+    Args:
+        lesion: bool, native grid; None for none.
+        case: whose working grid.
+        transform: pull-back from the working grid to the lesion's frame, where the two differ.
+    """
+    if lesion is None:
+        return None
+    share = resample(Volume(lesion.data.astype(np.float32), lesion.grid), case.grid, transform)
+    return np.asarray(share.data > 0)
+
+
 class RefinementRegistrar:
     """Instance optimisation from the case's pre-alignment.
 
@@ -37,13 +51,6 @@ class RefinementRegistrar:
         self.schedule = schedule
         self.fixed_lesion, self.moving_lesion = fixed_lesion, moving_lesion
 
-    def _lesion(self, volume: Volume | None, case: PreparedCase, transform: AffineMap | None) -> Mask | None:
-        """A lesion on the working grid; what any part of it reaches is lesion."""
-        if volume is None:
-            return None
-        share = resample(Volume(volume.data.astype(np.float32), volume.grid), case.grid, transform)
-        return np.asarray(share.data > 0)
-
     def start(self, case: PreparedCase) -> Field | None:
         """Where the optimisation starts: (X, Y, Z, 3) voxels of the working grid, or None for no displacement."""
         return None
@@ -53,8 +60,8 @@ class RefinementRegistrar:
         fixed, moving = (np.asarray(case.array(side), dtype=np.float32) for side in ("fixed", "moving"))
         start = self.start(case)
         lesions = (
-            self._lesion(self.fixed_lesion, case, None),
-            self._lesion(self.moving_lesion, case, case.prealignment),
+            on_working_grid(self.fixed_lesion, case),
+            on_working_grid(self.moving_lesion, case, case.prealignment),
         )
         displacement = refine(fixed, moving, case.grid, start=start, schedule=SCHEDULES[self.schedule], lesions=lesions)
         return registration_from_voxels(case, displacement, {"refinement": self.schedule})

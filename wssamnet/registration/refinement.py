@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,8 @@ from wssamnet.kernels.smoothing import gaussian
 
 Field = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+_Pair = tuple[NDArray[np.float32], NDArray[np.float32]]
+_Lesions = tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]
 
 _EPSILON, _FLAT = 1e-8, 1e-5
 
@@ -59,17 +62,25 @@ class Schedule:
 SCHEDULES = {"fast": Schedule(), "accurate": Schedule(both_ways=True)}
 
 
-def _levels(grid: Grid, schedule: Schedule) -> list[tuple[Grid, int, int]]:
-    """The grids from coarse to fine with their steps and their windows, at least one."""
+class _Plan(NamedTuple):
+    """A level's voxels, the steps to be made there, and the edge of the LNCC window in its voxels."""
+
+    grid: Grid
+    steps: int
+    window: int
+
+
+def _plans(grid: Grid, schedule: Schedule) -> list[_Plan]:
+    """From coarse to fine, at least one."""
     own = float(np.exp(np.log(grid.spacing).mean()))
     extent = min(grid.shape) * own
-    found: list[tuple[Grid, int, int]] = []
+    found: list[_Plan] = []
     for size, count, window in zip(schedule.levels_mm, schedule.iterations, schedule.windows, strict=True):
         if size <= 1.3 * own:  # as fine as the scan is, and so is every level after it
-            return [*found, (grid, count, window)]
+            return [*found, _Plan(grid, count, window)]
         if extent / size >= 4 * window:
-            found.append((grid.resampled(size), count, window))
-    return found or [(grid, max(schedule.iterations), schedule.windows[-1])]
+            found.append(_Plan(grid.resampled(size), count, window))
+    return found or [_Plan(grid, max(schedule.iterations), schedule.windows[-1])]
 
 
 def _near_lesion(share: NDArray[np.float32], window: int) -> NDArray[np.float32]:
@@ -108,26 +119,24 @@ class _Level:
     """The pair at one resolution.
 
     Args:
-        grid: its voxels.
-        count, window: steps to be made there, and the edge of the LNCC window, voxels.
+        plan: what is to be done there.
         images: fixed and moving, (C, X, Y, Z) each.
         lesions: how much of each voxel is lesion, fixed and moving, (1, X, Y, Z) each; None for none.
     """
 
-    grid: Grid
-    count: int
-    window: int
-    images: tuple[NDArray[np.float32], NDArray[np.float32]]
-    lesions: tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]
+    plan: _Plan
+    images: _Pair
+    lesions: _Lesions
 
     def turned(self) -> _Level:
         """Fixed and moving exchanged."""
-        return _Level(self.grid, self.count, self.window, self.images[::-1], self.lesions[::-1])
+        return _Level(self.plan, self.images[::-1], self.lesions[::-1])
 
 
 def _descend(level: _Level, u: Field, schedule: Schedule, factors: Factors) -> Field:
     """The steps of one level; the field counts its voxels, one vector for `factors` of them."""
-    (fixed, moving), count, window, spacing = level.images, level.count, level.window, level.grid.spacing
+    (grid, steps, window), (fixed, moving) = level.plan, level.images
+    spacing = grid.spacing
     sigma = np.cbrt(spacing.prod()) / spacing
     near = [None if share is None else _near_lesion(share, window) for share in level.lesions]
     warped, slope = np.empty(fixed.shape[1:], np.float32), np.empty(fixed.shape[1:], np.float32)
@@ -138,7 +147,7 @@ def _descend(level: _Level, u: Field, schedule: Schedule, factors: Factors) -> F
     rows = rows_within(np.asarray(fixed.any(axis=0), np.float32), window)
     of_blocks = (factors**2 - 1) / 12  # the variance that taking means over blocks has given the update already
     update_sigma = np.sqrt(np.maximum((schedule.update_sigma * sigma) ** 2 - of_blocks, 0)) / factors
-    for turn in range(1, count + 1):
+    for turn in range(1, steps + 1):
         force.fill(0)
         mask = _counting(near[0], near[1], u, factors, rows)
         for target, source in zip(fixed, moving, strict=True):
@@ -151,36 +160,38 @@ def _descend(level: _Level, u: Field, schedule: Schedule, factors: Factors) -> F
         size = longest(direction)
         if size == 0:
             break
-        limit = schedule.step * (0.55 + 0.45 * math.cos(math.pi * (turn - 1) / count))
+        limit = schedule.step * (0.55 + 0.45 * math.cos(math.pi * (turn - 1) / steps))
         gaussian(compose(u, direction, limit / size, factors, step), schedule.field_sigma * sigma / factors, out=u)
     return u
 
 
-def _pyramid(pair: _Level, schedule: Schedule) -> list[_Level]:
+def _pyramid(grid: Grid, images: _Pair, lesions: _Lesions, schedule: Schedule) -> list[_Level]:
     """Coarse to fine; each level is made from the next finer one, where blurring costs less."""
     found: list[_Level] = []
-    for grid, count, window in reversed(_levels(pair.grid, schedule)):
-        onto = partial(shrink, grid=pair.grid, level=grid)
-        fixed, moving = (None if one is None else onto(one) for one in pair.lesions)
-        pair = _Level(grid, count, window, (onto(pair.images[0]), onto(pair.images[1])), (fixed, moving))
-        found.append(pair)
+    for plan in reversed(_plans(grid, schedule)):
+        onto = partial(shrink, grid=grid, level=plan.grid)
+        images = onto(images[0]), onto(images[1])
+        fixed, moving = (None if one is None else onto(one) for one in lesions)
+        grid, lesions = plan.grid, (fixed, moving)
+        found.append(_Level(plan, images, lesions))
     return found[::-1]
 
 
 def _one_way(levels: list[_Level], grid: Grid, start: Field | None, schedule: Schedule) -> Field:
     u, place, voxel = start, grid, grid.spacing  # the field, where it lives, and the voxel that it counts in
     if u is not None:  # the finest blocks first, where blurring it to the coarsest costs little
-        finest, coarsest = _blocks(levels[-1].grid)[0], _blocks(levels[0].grid)[0]
+        finest, coarsest = _blocks(levels[-1].plan.grid)[0], _blocks(levels[0].plan.grid)[0]
         u, place = resize(u, positions(grid, finest)), finest
         u = gaussian(u, blur(coarsest, finest))
     for level in levels:
-        blocks, factors = _blocks(level.grid)
+        spacing = level.plan.grid.spacing
+        blocks, factors = _blocks(level.plan.grid)
         if u is None:
             u = np.zeros((*blocks.shape, 3), np.float32)
         else:
-            u = resize(u, positions(place, blocks), voxel / level.grid.spacing)
+            u = resize(u, positions(place, blocks), voxel / spacing)
         u = _descend(level, u, schedule, factors)
-        place, voxel = blocks, level.grid.spacing
+        place, voxel = blocks, spacing
     assert u is not None  # there is at least one level
     return resize(u, positions(place, grid), voxel / grid.spacing)
 
@@ -207,8 +218,8 @@ def refine(
     Returns:
         (X, Y, Z, 3) float32 pull-back, voxels of `grid`.
     """
-    shares = tuple(None if lesion is None else lesion[None].astype(np.float32) for lesion in lesions)
-    levels = _pyramid(_Level(grid, 0, 0, (fixed, moving), (shares[0], shares[1])), schedule)
+    here, beyond = (None if lesion is None else lesion[None].astype(np.float32) for lesion in lesions)
+    levels = _pyramid(grid, (fixed, moving), (here, beyond), schedule)
     there = _one_way(levels, grid, start, schedule)
     if not schedule.both_ways:
         return there

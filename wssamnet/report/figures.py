@@ -18,6 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from wssamnet.files import written_atomically
+from wssamnet.report.where import Worst
 
 # On paper; in the page they give way to its own colours, which change with the theme. No method has them.
 _INK, _LINE = "#1b1f24", "#d3d9de"
@@ -30,6 +31,7 @@ _COLOURS = {
     "wssamnet": "#16966d",
 }
 _FURTHER = ("#9a5bb5", "#c8436b", "#6b7f2a", "#4b5fc1", "#7a5a45", "#2aa3a3")
+_RING, _BEAD = "#ffd23f", "#ff5d73"  # on grey pictures: the true place, and where the moving landmark lies
 _MANY_POINTS = 3000  # above this a scatter is drawn as pixels: a page of vectors would be too heavy
 
 
@@ -184,6 +186,35 @@ def error_against_initial(landmarks: pd.DataFrame, method: str, error: str, limi
         axes.set_title(method)
         axes.set_xlabel("before, mm")
         axes.set_ylabel("after, mm")
+    return drawing
+
+
+def landmark_pictures(worst: Sequence[Worst], size: float) -> Figure:
+    """The surroundings of landmarks, two of them a row: fixed, moving as it lies, moving as the method warped it.
+
+    Args:
+        worst: with pictures.
+        size: mm, of a picture's side.
+    """
+    rows, middle = -(-len(worst) // 2), (size / 2, size / 2)
+    with _style():
+        drawing = Figure(figsize=(7.2, 1.45 * rows), layout="constrained")
+        FigureCanvasAgg(drawing)
+        grid = drawing.add_gridspec(rows, 7, width_ratios=(1, 1, 1, 0.08, 1, 1, 1))
+        for place, one in enumerate(worst):
+            for column, panel in enumerate(one.panels):
+                axes = drawing.add_subplot(grid[place // 2, place % 2 * 4 + column])
+                axes.imshow(panel.pixels, cmap="gray", vmin=0, vmax=255, extent=(0, size, size, 0))
+                axes.set_axis_off()
+                if panel.point:
+                    axes.plot(*zip(middle, panel.point, strict=True), color=_BEAD, linewidth=0.8)
+                    axes.plot(*panel.point, ".", color=_BEAD, markersize=4)
+                axes.plot(*middle, "o", color=_RING, markersize=5, markerfacecolor="none", markeredgewidth=0.9)
+                axes.set_xlim(0, size)
+                axes.set_ylim(size, 0)
+                if not column:
+                    title = f"{one.case}, landmark {one.landmark}, {one.plane}: {one.initial:.1f} → {one.error:.1f} mm"
+                    axes.set_title(title, fontsize=6.5, loc="left")
     return drawing
 
 

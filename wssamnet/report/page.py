@@ -38,11 +38,13 @@ from wssamnet.report.figures import (
     box_plot,
     cumulative_curve,
     error_against_initial,
+    landmark_pictures,
     method_colours,
     save_figures,
     to_svg,
     training_curve,
 )
+from wssamnet.report.pictures import picture_uri
 from wssamnet.report.where import read_where
 
 _HERE = Path(__file__).parent
@@ -147,6 +149,7 @@ def _environment() -> Environment:
     )
     environment.filters["number"] = _number
     environment.filters["probability"] = _probability
+    environment.filters["picture"] = lambda pixels: picture_uri(pixels, 80)  # small ones need the quality
     return environment
 
 
@@ -195,14 +198,18 @@ def write_report(
         raise WssamnetError("are not the tables of these evaluations", tables, "run `wssamnet tables` on the same")
     trained = read_models(models)
     drawings = _drawings(cases, landmarks, methods, trained, table.error)
+    lines, script = case_lines(cases), _script()
+    where = read_where(tables, results, cases, landmarks, methods, {line.case: n for n, line in enumerate(lines)})
     if figures is not None:
-        save_figures([drawing for group in drawings.values() for drawing in group], Path(figures))
+        shown = [drawing for group in drawings.values() for drawing in group]
+        if pictured := [worst for worst in where.worst if worst.panels]:
+            shown.append(Drawing("worst_landmarks", "", landmark_pictures(pictured, where.size)))
+        save_figures(shown, Path(figures))
     inline = {
         group: [(Markup(to_svg(drawing.figure, drawing.name)), drawing.caption) for drawing in members]
         for group, members in drawings.items()
     }
     names, settings = differing_settings(trained)
-    lines, script = case_lines(cases), _script()
     page = _environment().get_template("template.html")
     stream = page.stream(
         title=title,
@@ -214,7 +221,7 @@ def write_report(
         problems=problem_lines(cases),
         figures=inline,
         statistics=_statistics(read_table(tables / "statistics.csv")),
-        where=read_where(tables, results, cases, landmarks, methods, {line.case: n for n, line in enumerate(lines)}),
+        where=where,
         variants=_variants(tables / "ablations.csv", table.error),
         methods=methods,
         colours=method_colours(methods),

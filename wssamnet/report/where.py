@@ -9,29 +9,28 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from wssamnet.evaluation.patches import PIXEL_MM, SIZE
 from wssamnet.evaluation.results import Result
 from wssamnet.evaluation.where import DISTANCE, common_errors
 from wssamnet.report.content import read_table
-from wssamnet.report.pictures import SIDES, picture_uri
-
-_QUALITY = 80  # of pictures so small
+from wssamnet.report.pictures import SIDES
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Panel:
     """One view of a landmark's surroundings.
 
     Args:
         title: what is shown.
-        image: data URI.
+        pixels: (S, S) uint8.
         point: where the landmark lies in this image, mm from the upper left corner; None where the middle is it.
         away: mm from the plane to `point`.
     """
 
     title: str
-    image: str
+    pixels: NDArray[np.uint8]
     point: tuple[float, float] | None
     away: float
 
@@ -103,7 +102,7 @@ def _panels(path: Path, landmark: int, method: str) -> tuple[str, tuple[Panel, .
             if name not in content:
                 continue
             x, y, away = (round(float(value), 2) for value in content[place][row]) if place else (0.0, 0.0, 0.0)
-            panels.append(Panel(title, picture_uri(content[name][row], _QUALITY), (x, y) if place else None, away))
+            panels.append(Panel(title, content[name][row], (x, y) if place else None, away))
         return str(content["planes"][row]), tuple(panels)
 
 

@@ -211,6 +211,7 @@ def test_figures_are_written_beside_it(finished: Any, tmp_path: Path) -> None:
         "robustness_by_case",
         "regularity_by_case",
         "time_by_case",
+        "worst_landmarks",
         "training_0",
         "training_1",
     )
