@@ -200,6 +200,7 @@ def landmark_pictures(worst: Sequence[Worst], size: float) -> Figure:
     with _style():
         drawing = Figure(figsize=(7.2, 1.45 * rows), layout="constrained")
         FigureCanvasAgg(drawing)
+        drawing.get_layout_engine().set(h_pad=0.09, w_pad=0.02, wspace=0.0, hspace=0.0)  # type: ignore[union-attr,call-arg]
         grid = drawing.add_gridspec(rows, 7, width_ratios=(1, 1, 1, 0.08, 1, 1, 1))
         for place, one in enumerate(worst):
             for column, panel in enumerate(one.panels):
@@ -214,7 +215,7 @@ def landmark_pictures(worst: Sequence[Worst], size: float) -> Figure:
                 axes.set_ylim(size, 0)
                 if not column:
                     title = f"{one.case}, landmark {one.landmark}, {one.plane}: {one.initial:.1f} → {one.error:.1f} mm"
-                    axes.set_title(title, fontsize=6.5, loc="left")
+                    axes.text(0, -2.5, title, fontsize=6.5, in_layout=False)  # it is wider than its picture
     return drawing
 
 
