@@ -16,6 +16,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from wssamnet.files import written_atomically
 from wssamnet.report.where import Worst
@@ -198,9 +199,9 @@ def landmark_pictures(worst: Sequence[Worst], size: float) -> Figure:
     """
     rows, middle = -(-len(worst) // 2), (size / 2, size / 2)
     with _style():
-        drawing = Figure(figsize=(7.2, 1.45 * rows), layout="constrained")
+        layout = ConstrainedLayoutEngine(h_pad=0.09, w_pad=0.02, wspace=0.0, hspace=0.0)
+        drawing = Figure(figsize=(7.2, 1.45 * rows), layout=layout)
         FigureCanvasAgg(drawing)
-        drawing.get_layout_engine().set(h_pad=0.09, w_pad=0.02, wspace=0.0, hspace=0.0)  # type: ignore[union-attr,call-arg]
         grid = drawing.add_gridspec(rows, 7, width_ratios=(1, 1, 1, 0.08, 1, 1, 1))
         for place, one in enumerate(worst):
             for column, panel in enumerate(one.panels):
