@@ -65,7 +65,7 @@ def test_a_variant_starts_from_the_preset_and_adds_only_its_own_tasks(pipeline: 
     assert pipeline.run(*words).status == 0
     answer = pipeline.run(*words, "--ablations", "attention,stage2")
     assert answer.status == 0, answer.output
-    started = Counter(process for process, status in pipeline.trace() if status != "CACHED")
+    started = pipeline.started()
     # the preset's residual attention and frozen segmentation are the study's own
     variants = ["attention_multiply", "attention_none", "stage2_end_to_end"]
     assert started == {"PRETRAIN": 2, "TRAIN_REGISTRATION": 3, "REGISTER": 3, "EVALUATE": 3, "TABULATE": 1, "REPORT": 1}
