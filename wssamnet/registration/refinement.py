@@ -1,8 +1,8 @@
 """Refinement: instance optimisation of one pair, coarse to fine, greedy and compositional.
 
 At every step the similarity's gradient with respect to a small displacement composed onto the field so far is
-smoothed, turned into a direction by Adam, smoothed again, cut to at most half a voxel, composed, and the field itself
-smoothed a little. The two smoothings make the update fluid-like, the last one elastic-like (Avants et al., Med Image
+smoothed, turned into a direction by Adam, smoothed again, scaled so that its longest vector is half a voxel or less,
+composed, and the field itself smoothed a little. The two smoothings make the update fluid-like, the last one elastic-like (Avants et al., Med Image
 Anal 2008, is the classical relative of it); composing keeps the field free of folds. A field that smooth needs no
 vector at every voxel: it lives on blocks of 2x2x2 voxels, and only the warp, the similarity and its gradient are
 computed at all of them.
@@ -46,7 +46,8 @@ class Schedule:
         windows: edge of the LNCC window at each level, voxels. Small ones keep a lesion's change to itself; at the
             finest level, where noise is strongest, a larger one pays.
         update_sigma, field_sigma: Gaussian smoothing of the update (before and after Adam) and of the field, voxels.
-        step: longest displacement of one step, voxels; falls along a cosine to a tenth of it within a level.
+        step: longest displacement of one step, voxels (of the same volume with equal edges, where they are not);
+            falls along a cosine to a tenth of it within a level.
         both_ways: also register the other way round and average with its inverse.
     """
 
@@ -73,7 +74,7 @@ class _Plan(NamedTuple):
 def _plans(grid: Grid, schedule: Schedule) -> list[_Plan]:
     """From coarse to fine, at least one."""
     own = float(np.exp(np.log(grid.spacing).mean()))
-    extent = min(grid.shape) * own
+    extent = float((np.array(grid.shape) * grid.spacing).min())
     found: list[_Plan] = []
     for size, count, window in zip(schedule.levels_mm, schedule.iterations, schedule.windows, strict=True):
         if size <= 1.3 * own:  # as fine as the scan is, and so is every level after it
@@ -136,8 +137,11 @@ class _Level:
 def _descend(level: _Level, u: Field, schedule: Schedule, factors: Factors) -> Field:
     """The steps of one level; the field counts its voxels, one vector for `factors` of them."""
     (grid, steps, window), (fixed, moving) = level.plan, level.images
+    # a voxel's mean edge along each axis, in voxels; directions and their lengths are taken in mean edges, for the
+    # edges may differ fivefold
     spacing = grid.spacing
     sigma = np.cbrt(spacing.prod()) / spacing
+    metric = sigma.astype(np.float32)
     near = [None if share is None else _near_lesion(share, window) for share in level.lesions]
     warped, slope = np.empty(fixed.shape[1:], np.float32), np.empty(fixed.shape[1:], np.float32)
     first, second = np.zeros_like(u), np.zeros(u.shape[:3], np.float32)
@@ -154,12 +158,14 @@ def _descend(level: _Level, u: Field, schedule: Schedule, factors: Factors) -> F
             warp(source, u, factors, rows, warped)
             lncc_sum(target, warped, mask, window=window, squared=True, epsilon=_EPSILON, flat=_FLAT, gradient=slope)
             add_force(slope, warped, factors, rows, force)
+        force *= metric
         gaussian(force, update_sigma, out=smooth)
         adam(smooth, first, second, turn, step, betas=(0.5, 0.99))
         direction = gaussian(step, schedule.update_sigma * sigma / factors, out=smooth)
         size = longest(direction)
         if size == 0:
             break
+        direction *= metric
         limit = schedule.step * (0.55 + 0.45 * math.cos(math.pi * (turn - 1) / steps))
         gaussian(compose(u, direction, limit / size, factors, step), schedule.field_sigma * sigma / factors, out=u)
     return u

@@ -62,6 +62,24 @@ def test_anisotropic_voxels() -> None:
     assert gap < 0.4 * np.linalg.norm((truth * mm)[inner], axis=-1).mean()
 
 
+def test_a_long_shift_between_thick_slices() -> None:
+    """Slices of 5 mm are no reason to leave the coarse levels out: they are as high as the brain, not as its number."""
+    rng = np.random.default_rng(5)
+    size = np.array((100, 100, 125))
+    texture = sum(gaussian_filter(rng.normal(size=size + 20), sigma) * sigma**1.5 for sigma in (2, 6))
+    texture = 0.5 + 0.15 * texture / texture.std()
+    shift = np.array((5, -4, 4))  # mm
+
+    def scan(corner: np.ndarray) -> np.ndarray:
+        cut = tuple(slice(first, first + n, step) for first, n, step in zip(corner, size, (1, 1, 5), strict=True))
+        return texture[cut][None].astype(np.float32)
+
+    grid = Grid((100, 100, 25), np.diag([1.0, 1.0, 5.0, 1.0]))
+    u = refine(scan(10 + shift), scan(np.full(3, 10)), grid)
+    inner = (slice(15, -15), slice(15, -15), slice(3, -3))
+    assert np.linalg.norm((u * grid.spacing - shift)[inner], axis=-1).mean() < 1
+
+
 def test_two_channels_and_a_start() -> None:
     fixed, moving, v = textured_pair((32, 32, 32), seed=3)
     grid = Grid((32, 32, 32), np.diag([1.0, 1.0, 1.0, 1.0]))
