@@ -1,10 +1,11 @@
-"""Files that are there whole or not at all, names that stay in their folder, and whether a place can be written."""
+"""Files and folders that are there whole or not at all, names that lead nowhere else, places that can be written."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,6 +83,37 @@ def written_atomically(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_atomically(target: str | Path) -> Iterator[Path]:
+    """Yield a temporary folder that takes the place of `target` when the block succeeds.
+
+    A failed block leaves nothing behind; it, or a folder that cannot be moved, leaves a former `target` as it was. A
+    link keeps pointing to its folder.
+    """
+    target = Path(target).resolve()
+    made = [folder for folder in target.parents if not folder.exists()]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    mark = uuid.uuid4().hex[:8]
+    fresh, former = (target.with_name(f".{mark}.{kind}.{target.name}") for kind in ("new", "old"))
+    try:
+        fresh.mkdir()
+        yield fresh
+        if target.exists():
+            target.rename(former)
+        try:
+            fresh.rename(target)
+        except OSError:
+            if former.exists():
+                former.rename(target)
+            raise
+        shutil.rmtree(former, ignore_errors=True)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        for folder in made:
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
 
 
 def write_json(path: str | Path, content: Any) -> None:

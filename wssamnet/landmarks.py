@@ -41,8 +41,14 @@ class Landmarks:
         return len(self.ids)
 
     def select(self, ids: tuple[int, ...]) -> Landmarks:
-        """The landmarks with these ids, in this order."""
+        """The landmarks with these ids, in this order.
+
+        Raises:
+            LandmarkError: there is none with one of them.
+        """
         row = {number: index for index, number in enumerate(self.ids)}
+        if lost := [number for number in ids if number not in row]:
+            raise LandmarkError(f"there is no landmark {', '.join(map(str, lost[:6]))}{', …' if lost[6:] else ''}")
         return Landmarks(ids, self.points[[row[number] for number in ids]].reshape(-1, 3))
 
 

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all."""
+"""Files and folders appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from wssamnet.files import write_json, written_atomically
+from wssamnet.files import folder_atomically, write_json, written_atomically
 
 
 def test_moved_into_place_when_done(tmp_path: Path) -> None:
@@ -48,3 +48,52 @@ def test_json_is_stable(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         write_json(tmp_path / "a.json", {"a": object()})
     assert (tmp_path / "a.json").read_text() == text
+
+
+def _former(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "weights").write_text("old")
+    return folder
+
+
+def test_a_folder_takes_the_place_of_the_former_one(tmp_path: Path) -> None:
+    _former(tmp_path / "real")
+    (tmp_path / "link").symlink_to("real")
+    with folder_atomically(tmp_path / "link") as temporary:
+        (temporary / "run.json").write_text("new")
+        assert (tmp_path / "real" / "weights").read_text() == "old"
+    assert [path.name for path in (tmp_path / "real").iterdir()] == ["run.json"]
+    assert (tmp_path / "link").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
+
+
+def test_a_failed_folder_leaves_the_former_one_or_nothing(tmp_path: Path) -> None:
+    _former(tmp_path / "a")
+
+    def fail(target: Path) -> None:
+        with folder_atomically(target) as temporary:
+            (temporary / "weights").write_text("half")
+            raise RuntimeError("disk full")
+
+    for target in (tmp_path / "a", tmp_path / "deep" / "er" / "b"):
+        with pytest.raises(RuntimeError, match="disk full"):
+            fail(target)
+    assert (tmp_path / "a" / "weights").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_former_folder_comes_back_where_the_new_one_cannot_be_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, rename = _former(tmp_path / "a"), Path.rename
+
+    def stale(path: Path, to: Path) -> Path:
+        if ".new." in path.name:
+            raise OSError("Stale file handle")
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", stale)
+    with pytest.raises(OSError, match="Stale"), folder_atomically(target) as temporary:
+        (temporary / "weights").write_text("new")
+    assert (target / "weights").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]

@@ -15,8 +15,6 @@ prepared case, and the case's own landmark files and lesion: nothing of the meth
 from __future__ import annotations
 
 import json
-import shutil
-import uuid
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -35,7 +33,7 @@ from wssamnet.evaluation.robustness import robustness
 from wssamnet.evaluation.volumes import cut_volumes
 from wssamnet.evaluation.where import DISTANCE, lesion_distance
 from wssamnet.fields import DisplacementField
-from wssamnet.files import FOLDER_NAME, names_a_folder, write_json
+from wssamnet.files import FOLDER_NAME, folder_atomically, names_a_folder, write_json
 from wssamnet.geometry import Grid
 from wssamnet.images import Volume, read_displacement, read_image
 from wssamnet.landmarks import read_landmarks
@@ -207,18 +205,10 @@ def evaluate_case(registration: Path, prepared: Path, case: Case, out: Path) -> 
         "run": run,
     }
     target = Path(out) / method / case.id
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{uuid.uuid4().hex[:8]}.{case.id}")
-    temporary.mkdir()
-    try:
+    with folder_atomically(target) as temporary:
         write_json(temporary / "metrics.json", metrics)
         if marks is not None:
             landmark_table(marks, lesion).to_csv(temporary / "landmarks.csv", index=False, float_format="%.4f")
         for name, arrays in pictures.items():
             np.savez_compressed(temporary / f"{name}.npz", allow_pickle=False, **arrays)
-        if target.exists():
-            shutil.rmtree(target)
-        temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return target

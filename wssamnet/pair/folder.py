@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
 from wssamnet.errors import WssamnetError
@@ -44,29 +41,3 @@ def require_free(out: Path, inputs: Iterable[Path] = ()) -> None:
     for path in inputs:
         if out.exists() and path.exists() and path.resolve().parent == out.resolve():
             raise WssamnetError(f"holds {path.name}, one of the inputs, and would be replaced", out, "another --out")
-
-
-@contextmanager
-def working_folder(out: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `out`, whose sub-folder ``result`` takes its place when the block succeeds.
-
-    A failed block leaves `out` as it was.
-    """
-    out = out.resolve()  # a link keeps pointing to its folder
-    out.parent.mkdir(parents=True, exist_ok=True)
-    work = out.with_name(f".{uuid.uuid4().hex[:8]}.{out.name}")
-    work.mkdir()
-    try:
-        yield work
-        require_free(out)
-        former = work / "replaced"
-        if out.exists():
-            out.rename(former)
-        try:
-            (work / "result").rename(out)
-        except OSError:
-            if former.exists():
-                former.rename(out)
-            raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,10 +14,10 @@ import numpy as np
 
 from wssamnet.errors import SettingsError
 from wssamnet.fields import DisplacementField, resample
-from wssamnet.files import require_writable, write_json
+from wssamnet.files import folder_atomically, require_writable, write_json
 from wssamnet.images import read_displacement, read_image, write_image
 from wssamnet.landmarks import COORDINATES, Coordinates
-from wssamnet.pair.folder import COMMAND, require_free, working_folder
+from wssamnet.pair.folder import COMMAND, require_free
 from wssamnet.pair.inputs import PairFiles, examine_pair
 from wssamnet.pair.picture import draw_planes
 from wssamnet.preprocessing import prepare_case
@@ -140,12 +141,16 @@ def register_pair(
     require_writable(out)
     lesions = examine_pair(files)
     settings = make_settings(values={"modalities": files.modalities, "refinement": refinement})
-    with working_folder(out) as work:
-        case = load_prepared(prepare_case(files.case(), settings, work / "prepared"))
+    with folder_atomically(out) as folder:
+        scratch = folder / "scratch"
+        case = load_prepared(prepare_case(files.case(), settings, scratch / "prepared"))
         registrar = RefinementRegistrar(refinement, fixed_lesion=lesions[0], moving_lesion=lesions[1])
-        result = run(registrar, case, work / "registration")
+        result = run(registrar, case, scratch / "registration")
         _complete(result, files, case, begin)
-        result.rename(work / "result")
+        for file in result.iterdir():
+            file.rename(folder / file.name)
+        shutil.rmtree(scratch)
+        require_free(out)  # still: whatever came there meanwhile is not lost
     record = json.loads((out / "run.json").read_text(encoding="utf-8"))
     return PairRegistration(
         out,

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import time
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from numpy.typing import NDArray
 from wssamnet.cohort.cases import Case, Scan
 from wssamnet.errors import CohortError, GeometryError, ImageError
 from wssamnet.fields import AffineMap
-from wssamnet.files import named_in_faults, write_json
+from wssamnet.files import folder_atomically, named_in_faults, write_json
 from wssamnet.geometry import Grid
 from wssamnet.images import Volume, read_image, write_image
 from wssamnet.landmarks import Landmarks, write_landmarks
@@ -166,10 +164,7 @@ def prepare_case(case: Case, settings: Settings, out: str | Path) -> Path:
     )  # fmt: skip
     record = _record(case, settings, grid, fixed, moving) | start.to_dict()
 
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{uuid.uuid4().hex[:8]}.{case.id}")
-    temporary.mkdir()
-    try:
+    with folder_atomically(target) as temporary:
         _write_arrays(temporary, settings, grid, fixed, moving, start.transform)
         record["seconds"] = {
             "load": round(loaded - begin, 4),
@@ -177,9 +172,4 @@ def prepare_case(case: Case, settings: Settings, out: str | Path) -> Path:
             "write": round(clock() - aligned, 4),
         }
         write_json(temporary / "prepared.json", record)
-        if target.exists():
-            shutil.rmtree(target)
-        temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return target

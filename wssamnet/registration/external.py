@@ -14,13 +14,13 @@ from wssamnet.cohort import Case
 from wssamnet.cohort.scans import overlap
 from wssamnet.errors import CohortError, WssamnetError
 from wssamnet.fields import Chain, DisplacementField, Transform
-from wssamnet.files import write_json
+from wssamnet.files import folder_atomically, write_json
 from wssamnet.geometry import Grid
 from wssamnet.images import read_grid
 from wssamnet.landmarks import Landmarks, read_landmarks, write_landmarks
 from wssamnet.preprocessing.prepared import PreparedCase
 from wssamnet.registration.external_files import ExternalFiles, ExternalFolder, read_parts
-from wssamnet.registration.protocol import Registration, folder_atomically, load, write
+from wssamnet.registration.protocol import Registration, load, write
 from wssamnet.transforms import invert
 
 
@@ -62,11 +62,13 @@ def _read_record(path: Path | None) -> dict[str, Any]:
         seconds = seconds.get("register")
     if seconds is not None and (not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds < 0):
         raise WssamnetError(f"gives the seconds as {seconds!r}", path, '{"seconds": 12.5}, of one registration')
-    device = record.get("device")
+    device, threads = record.get("device"), record.get("threads")
+    if threads is not None and (type(threads) is not int or threads < 1):
+        raise WssamnetError(f"gives the threads as {threads!r}", path, '{"threads": 4}, a whole number')
     return {
         "seconds": {} if seconds is None else {"register": float(seconds)},
         "device": None if device is None else str(device),
-        "threads": record.get("threads"),
+        "threads": threads,
     }
 
 

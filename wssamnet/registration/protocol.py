@@ -14,12 +14,8 @@ from __future__ import annotations
 import functools
 import os
 import platform
-import shutil
 import time
-import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -29,7 +25,7 @@ import numpy as np
 
 from wssamnet.errors import GeometryError
 from wssamnet.fields import DisplacementField, Transform, as_displacement, resample
-from wssamnet.files import write_json
+from wssamnet.files import folder_atomically, write_json
 from wssamnet.geometry import Array, Grid
 from wssamnet.images import Volume, write_displacement, write_image
 from wssamnet.landmarks import Landmarks, write_landmarks
@@ -73,28 +69,6 @@ class Registrar(Protocol):
     def register(self, case: PreparedCase) -> Registration:
         """Register one prepared case."""
         ...
-
-
-@contextmanager
-def folder_atomically(target: Path) -> Iterator[Path]:
-    """Yield a temporary folder that takes the place of `target` when the block succeeds; else nothing new is left."""
-    root = target.parent.parent
-    fresh = not root.exists()
-    root.mkdir(parents=True, exist_ok=True)
-    mark = uuid.uuid4().hex[:8]
-    temporary, replaced = root / f".{mark}.new", root / f".{mark}.old"
-    temporary.mkdir()
-    try:
-        yield temporary
-        target.parent.mkdir(exist_ok=True)
-        if target.exists():
-            target.rename(replaced)
-        temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(replaced, ignore_errors=True)
-        if fresh and not any(root.iterdir()):
-            root.rmdir()
 
 
 @functools.cache
@@ -174,6 +148,7 @@ def write(
 
     Raises:
         GeometryError: the method's displacement is not finite.
+        LandmarkError: the method gives landmarks itself, and not all.
     """
     begin = time.perf_counter()
     case, landmarks = loaded.case, loaded.landmarks
@@ -248,7 +223,7 @@ def run(
         the case's folder.
 
     Raises:
-        GeometryError: the method's displacement is not finite.
+        GeometryError, LandmarkError: see `write`.
     """
     loaded = load(case)
     result, seconds = timed(registrar, loaded)

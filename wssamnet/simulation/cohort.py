@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +11,7 @@ from isal import igzip
 from numpy.typing import NDArray
 
 from wssamnet.errors import SettingsError
-from wssamnet.files import written_atomically
+from wssamnet.files import folder_atomically, written_atomically
 from wssamnet.geometry import Grid
 from wssamnet.images import Volume, write_displacement, write_image
 from wssamnet.landmarks import write_landmarks
@@ -114,18 +111,12 @@ def write_cohort(
     out.mkdir(parents=True, exist_ok=True)
     for number in range(first, first + cases):
         patient = random_patient(seed, number)
-        folder, temporary = out / patient.name, out / f".{patient.name}.{uuid.uuid4().hex[:8]}"
-        temporary.mkdir()
-        try:
+        with folder_atomically(out / patient.name) as temporary:
             brain = _write_case(patient, grid, temporary)
             field = truth_field(patient.fixed_to_moving, grid)
             write_displacement(out / TRUTH / f"{patient.name}_fixed_to_moving.nii.gz", field, grid)
             lesion = Volume(tumour_mask(patient, grid) & brain, grid)
             write_image(out / TRUTH / f"{patient.name}_lesion.nii.gz", lesion)
-            shutil.rmtree(folder, ignore_errors=True)
-            os.replace(temporary, folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
         if progress is not None:
             progress(patient.name)
     return out

@@ -12,8 +12,6 @@ from __future__ import annotations
 import csv
 import os
 import platform
-import shutil
-import uuid
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from wssamnet.files import write_json
+from wssamnet.files import folder_atomically, write_json
 from wssamnet.kernels.memory import keep_freed_memory
 from wssamnet.models.persistence import Kind, save_model
 from wssamnet.settings import Settings
@@ -91,10 +89,7 @@ def train_and_save(
     if not processes.first:
         processes.part()
         return out
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{uuid.uuid4().hex[:8]}.{out.name}")
-    temporary.mkdir()
-    try:
+    with folder_atomically(out) as temporary:
         save_model(temporary, model, kind=kind, settings=settings, channels=cases.channels)
         terms = list(history[0]) if history else ["total"]
         with (temporary / "losses.csv").open("w", newline="", encoding="utf-8") as file:
@@ -119,10 +114,5 @@ def train_and_save(
             **(record or {}),
         }
         write_json(temporary / "training.json", content)
-        if out.exists():
-            shutil.rmtree(out)
-        temporary.rename(out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     processes.part()
     return out

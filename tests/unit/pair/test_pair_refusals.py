@@ -12,7 +12,7 @@ import pytest
 from pair_samples import MadePair
 from wssamnet.errors import SettingsError, WssamnetError
 from wssamnet.images import Volume, read_image, write_image
-from wssamnet.pair.folder import COMMAND, require_free, working_folder
+from wssamnet.pair.folder import COMMAND, require_free
 
 Command = Callable[..., tuple[int, list[str]]]
 
@@ -145,22 +145,3 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
     with pytest.raises(WssamnetError, match="exists and is not a folder"):
         require_free(tmp_path / "out")
-
-
-def test_a_former_result_is_replaced_whole(tmp_path: Path) -> None:
-    _former(tmp_path / "real")
-    (tmp_path / "out").symlink_to("real")
-    with working_folder(tmp_path / "out") as work:
-        (work / "result").mkdir()
-        (work / "result" / "run.json").write_text("new")
-    assert [path.name for path in (tmp_path / "real").iterdir()] == ["run.json"]
-    assert (tmp_path / "out").is_symlink()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "real"]
-
-
-def test_a_failure_leaves_the_former_result(tmp_path: Path) -> None:
-    _former(tmp_path / "out")
-    with pytest.raises(FileNotFoundError), working_folder(tmp_path / "out") as work:
-        (work / "prepared").mkdir()  # but no result
-    assert (tmp_path / "out" / "warped_2.nii.gz").read_text() == "old"
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]

@@ -225,6 +225,7 @@ def test_a_case_that_is_not_there_is_missing_and_a_like_name_is_not_it(prepared:
         ("case_a/warp.nii.gz", "x", "holds nothing that is known"),
         ("case_a_run.json", "{", "is not JSON"),
         ("case_a_run.json", '{"seconds": -1}', "gives the seconds as -1"),
+        ("case_a_run.json", '{"threads": "8 cores"}', "gives the threads as '8 cores'"),
         ("case_a_run.json", "[]", "gives the seconds as '?'"),
     ],
 )
