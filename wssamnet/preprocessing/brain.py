@@ -15,6 +15,7 @@ from wssamnet.geometry import Array, Frame, Grid
 _EMPTY = 0.05  # share of voxels at exactly 0 from which an image counts as skull-stripped
 _SPECK = 1e-3  # parts smaller than this share of the foreground are not tissue
 _BINS = 256
+_RINGING = 0.1  # negative values that are smaller than this share of the positive ones come from interpolation
 
 
 def otsu(values: NDArray[Any]) -> float:
@@ -32,7 +33,11 @@ def otsu(values: NDArray[Any]) -> float:
 
 def _foreground(image: NDArray[Any]) -> NDArray[np.bool_]:
     if np.count_nonzero(image == 0) >= _EMPTY * image.size:
-        return np.asarray(image > 0)
+        bright, dark = image > 0, image < 0
+        # a brain of mean 0 (z-scores) is as often below as above it
+        if dark.any() and bright.any() and -np.median(image[dark]) > _RINGING * np.median(image[bright]):
+            return np.asarray(bright | dark)
+        return np.asarray(bright)
     return np.asarray(image > otsu(image))
 
 
@@ -66,8 +71,8 @@ def brain_mask(images: Sequence[NDArray[Any]]) -> NDArray[np.bool_]:
 
     Args:
         images: (X, Y, Z) each, the modalities of one time point. Skull-stripped images (a good
-            part exactly 0) are taken as they are; of others, everything brighter than the
-            background (the head).
+            part exactly 0) are taken as they are, z-scores too; of others, everything brighter than
+            the background (the head).
 
     Returns:
         (X, Y, Z): voxels that are foreground in any of the images, without specks, holes filled.

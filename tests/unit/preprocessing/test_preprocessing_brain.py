@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import binary_dilation, gaussian_filter
 from scipy.spatial.transform import Rotation
 from wssamnet.fields import AffineMap
 from wssamnet.geometry import Frame, Grid
@@ -28,6 +28,14 @@ def test_a_stripped_brain_is_its_nonzero_voxels_with_holes_filled_and_without_sp
     image[18:22, 18:22, 18:22] = 0
     image[1, 1, 1] = 5
     np.testing.assert_array_equal(brain_mask([image]), brain)
+
+
+def test_z_scores_of_a_stripped_brain_are_brain_and_ringing_around_it_is_not() -> None:
+    brain, rng = ellipsoid(), np.random.default_rng(0)
+    scores = np.where(brain, rng.normal(size=brain.shape), 0)
+    np.testing.assert_array_equal(brain_mask([scores]), brain)
+    ringing = np.where(brain, 300.0, np.where(binary_dilation(brain, iterations=2), -rng.uniform(0, 20, SHAPE), 0))
+    np.testing.assert_array_equal(brain_mask([ringing]), brain)
 
 
 def test_any_modality_makes_brain() -> None:
