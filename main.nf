@@ -62,6 +62,8 @@ workflow STUDY {
         .collectEntries { verb -> [(verb): packageDigest(projectDir, ["cli/${verb}.py".toString()], ['cli/__init__.py'])] }
     def runs = plannedRuns(values, chosen, schema)
     def compared = comparedRuns(runs, values, chosen)
+    // That of the study itself is the first, and the only one where all methods are other tools'.
+    def preparations = runs.collect { run -> run.setup.words.preprocess }.unique() ?: [settingsFor('preprocess', values, schema)]
     def known = schema.methods['x-items']
     def split = [values.test_cases ? "--test-cases ${quoted(values.test_cases)}" : null,
         values.folds ? "--folds ${values.folds}" : null,
@@ -94,7 +96,7 @@ workflow STUDY {
     // The lesion is known to the evaluation alone.
     to_prepare = accepted.map { one -> one.findAll { part -> part.key != 'lesion' } }
         .toList().flatMap { all -> batches(all, values.cases_per_task) }
-        .combine(channel.fromList(runs.collect { run -> run.setup.words.preprocess }.unique()))
+        .combine(channel.fromList(preparations))
         .map { meta, batch, options -> tuple(meta, batch.collect { one -> groovy.json.JsonOutput.toJson(one) }, filesOf(batch).unique(), options) }
     PREPROCESS(to_prepare, code.preprocess)
     prepared = PREPROCESS.out.prepared.flatMap { options, folders ->
@@ -146,7 +148,7 @@ workflow STUDY {
     to_take = results.splitCsv(header: true)
         .map { row -> tuple(row.case, row.method, file(row.file)) }
         .groupTuple(by: [0, 1])
-        .combine(prepared.filter { _id, options, _folder -> options == runs[0].setup.words.preprocess }, by: 0)
+        .combine(prepared.filter { _id, options, _folder -> options == preparations[0] }, by: 0)
         .map { id, method, files, _options, folder -> tuple(method, [id: id, folder: folder, files: files.sort()]) }
         .groupTuple()
         .flatMap { method, all -> batches(all, values.cases_per_task).collect { meta, batch ->

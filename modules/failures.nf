@@ -86,7 +86,8 @@ def plannedRegistrations(List methods, List tested, List failed) {
     def rows = [methods, tested].combinations().collect { method, row ->
         def (id, fold) = row
         def training = trainings.find { task ->
-            task.tag.tokenize(',').first() == "fold${fold}" && method.startsWith(task.step == 'TRAIN_VOXELMORPH' ? 'voxelmorph' : 'wssamnet')
+            task.tag.tokenize(',').first() == "fold${fold}" &&
+                method in (task.step == 'TRAIN_VOXELMORPH' ? ['voxelmorph'] : ['wssamnet', 'wssamnet_refined'])
         }
         [method, id, registrations["${method}, ${id}".toString()] ?: (training ? reason(training) : '')]
     }

@@ -88,6 +88,17 @@ def test_they_stand_in_the_table_and_an_edit_repeats_what_it_concerns(pipeline: 
     assert pipeline.started() == {"CHECK_METHODS": 1, "EXTERNAL": 1, "EVALUATE": 1, **TABLES}
 
 
+def test_other_tools_alone_are_judged(pipeline: Pipeline, words: list[object]) -> None:
+    alone = [word for word in words if word != "--registrar" and not str(word).startswith("centres=")]
+    answer = pipeline.run(*alone, "--methods", "points,shift", seconds=700)
+    assert answer.status == 0, answer.output
+    assert pipeline.started()["EVALUATE"] > 0
+    assert "REGISTER" not in pipeline.started()
+    with (pipeline.folder / "out" / "tables" / "per_case.csv").open(encoding="utf-8") as stream:
+        assert {row["method"] for row in csv.DictReader(stream)} == {"points", "shift"}
+    assert (pipeline.folder / "out" / "report.html").is_file()
+
+
 def test_what_cannot_be_used_is_told_before_any_work(pipeline: Pipeline, words: list[object]) -> None:
     results = pipeline.folder / "other tools"
     (results / "shift" / f"{CASES[0]}_fixed_to_moving.tfm").write_text("nonsense")

@@ -108,3 +108,5 @@ def test_a_samplesheet_goes_through(pipeline: Pipeline, tmp_path: Path) -> None:
         assert error["ants.defaults", case] < before
         assert error["refinement", case] < 0.5 * before
         assert np.isfinite(error["wssamnet", case])
+        for method in methods:  # ANTs' presets are methods, of which everything is kept, not variants
+            assert (pipeline.folder / "out" / "registration" / method / case / "run.json").is_file()
