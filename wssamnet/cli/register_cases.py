@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 from wssamnet.cli.options import Out, Prepared, Set, settings_from
 from wssamnet.cli.progress import progress
 from wssamnet.errors import SettingsError
+from wssamnet.files import FOLDER_NAME, names_a_folder
 
 if TYPE_CHECKING:
     from wssamnet.preprocessing.prepared import PreparedCase
@@ -47,8 +47,8 @@ def register_cases(
     assignments: Set = None,
 ) -> None:
     """Register prepared cases with one method; every method leaves the same files in OUT/METHOD/CASE."""
-    if name is not None and not re.fullmatch(r"\w[\w.+-]*", name, re.ASCII):
-        raise SettingsError(f"'{name}' is not allowed", "--name", "letters, digits, and after the first also . + -")
+    if name is not None and not names_a_folder(name):
+        raise SettingsError(f"'{name}' is not allowed", "--name", FOLDER_NAME)
     begin = time.perf_counter()
     from wssamnet.registration import batch
     from wssamnet.registration.methods import make_registrar

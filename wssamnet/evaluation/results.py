@@ -138,7 +138,7 @@ def machine_of(results: Sequence[Result], method: str) -> str:
     """The device and threads that a method ran on, as text; several where its runs differ."""
     found = sorted(
         {
-            f"{result.run.get('device', 'unknown device')}, {_threads(result.run.get('threads'))}"
+            f"{result.run.get('device') or 'unknown device'}, {_threads(result.run.get('threads'))}"
             for result in results
             if result.method == method
         }

@@ -148,7 +148,7 @@ def table_one(results: Sequence[Result], error: ErrorKind = "euclidean", planned
     methods, cases = methods_of(results, planned), cases_of(results, planned)
     before = frame.drop_duplicates("case")
     columns = [Column(BEFORE), *map(Column, methods), *(Column(name, reference=True) for name in PAPER)]
-    devices = {str(device) for device in frame["device"].dropna()}
+    devices = set(frame.loc[frame["seconds"].notna(), "device"].fillna("unknown"))
     rows = []
     for kind in _KINDS:
         values: list[float | None] = []

@@ -40,7 +40,7 @@ class Preset:
         sampling: bins of "mattes", radius in voxels of "CC".
         iterations: of the SyN stage, coarse to fine; each level halves the shrink factor, the
             last is full resolution.
-        finest_mm: levels with smaller voxels than this are left out, so that the hours ANTs would
+        finest_mm: levels but the coarsest with smaller voxels than this are left out, so that the hours ANTs would
             spend at 1 mm are not spent unless asked for.
     """
 
@@ -53,7 +53,7 @@ class Preset:
         """The iterations of each level on images of this voxel size."""
         levels = len(self.iterations)
         return tuple(
-            count if spacing_mm * 2 ** (levels - 1 - level) >= self.finest_mm else 0
+            count if level == 0 or spacing_mm * 2 ** (levels - 1 - level) >= self.finest_mm else 0
             for level, count in enumerate(self.iterations)
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -98,4 +99,4 @@ class OwnRegistrar:
             raise SettingsError(
                 f"returned a {type(found).__name__}", self._where, "wssamnet.registration.protocol.Registration"
             )
-        return Registration(found.pull_back, found.push_forward, {"registrar": self._where, **found.record})
+        return replace(found, record={"registrar": self._where, **found.record})

@@ -88,6 +88,8 @@ class RefinedWssamnetRegistrar(RefinementRegistrar):
 
         super().__init__(schedule)
         self.network = Network(folder, "wssamnet", three_devices=three_devices)
+        # the network's, then the refinement's
+        self.device = ", ".join(dict.fromkeys((self.network.device, self.device)))
 
     def start(self, case: PreparedCase) -> Field:
         """What the network predicts."""

@@ -2,10 +2,10 @@
 
 At every step the similarity's gradient with respect to a small displacement composed onto the field so far is
 smoothed, turned into a direction by Adam, smoothed again, scaled so that its longest vector is half a voxel or less,
-composed, and the field itself smoothed a little. The two smoothings make the update fluid-like, the last one elastic-like (Avants et al., Med Image
-Anal 2008, is the classical relative of it); composing keeps the field free of folds. A field that smooth needs no
-vector at every voxel: it lives on blocks of 2x2x2 voxels, and only the warp, the similarity and its gradient are
-computed at all of them.
+composed, and the field itself smoothed a little. The two smoothings make the update fluid-like, the last one
+elastic-like (Avants et al., Med Image Anal 2008, is the classical relative of it); composing keeps the field free of
+folds. A field that smooth needs no vector at every voxel: it lives on blocks of 2x2x2 voxels, and only the warp, the
+similarity and its gradient are computed at all of them.
 """
 
 from __future__ import annotations

@@ -63,6 +63,14 @@ def evaluations(tmp_path: Path) -> list[Path]:
     ]
 
 
+def test_a_time_on_an_unknown_device_is_not_cpu_time(evaluations: list[Path], tmp_path: Path) -> None:
+    run = {"seconds": {"register": 5.0}, "device": None, "threads": None}  # as another tool's result may say
+    other = _evaluation(tmp_path / "evaluation", "other", "a", [1, 2, 3], run=run)
+    table = json.loads((write_tables([*evaluations, other], tmp_path / "tables") / "table1.json").read_text())
+    assert "Mean time" in {row["label"] for row in table["rows"]}
+    assert any("other on unknown device, unknown threads" in note for note in table["notes"])
+
+
 def test_the_rows_are_the_papers(evaluations: list[Path], tmp_path: Path) -> None:
     out = write_tables(evaluations, tmp_path / "tables")
     table = pd.read_csv(out / "table1.csv")

@@ -160,6 +160,7 @@ def test_levels_below_the_finest_voxel_size_are_left_out() -> None:
     preset = Preset("CC", 2, (100, 40, 15), finest_mm=1.5)
     assert preset.schedule(3.0) == (100, 40, 15)
     assert preset.schedule(1.0) == (100, 40, 0)
+    assert Preset("CC", 2, (100, 40, 15), finest_mm=3.0).schedule(0.7) == (100, 0, 0), "never all of them"
     assert PRESETS["strong"].schedule(1.0) == PRESETS["strong"].iterations
     assert PRESETS["defaults"].schedule(1.0) == (40, 20, 0)
 

@@ -103,6 +103,24 @@ def test_a_trained_model_registers(kind: str, oblique_case: PreparedCase, tmp_pa
     assert record["landmark_round_trip"]["not_inverted"] == 0
 
 
+def test_a_refined_network_names_its_device_and_the_refinements(
+    oblique_case: PreparedCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _trained(tmp_path / "model", "wssamnet", seed=1)
+
+    class Elsewhere(Network):
+        def __init__(self, *words: Any, **options: Any) -> None:
+            super().__init__(*words, **options)
+            self.device = "cuda:0"
+
+    monkeypatch.setattr("wssamnet.registration.network.Network", Elsewhere)
+    made = make_registrar("wssamnet_refined", Settings(), model=tmp_path / "model")
+    assert made.device == "cuda:0, cpu"
+    monkeypatch.undo()
+    if not torch.cuda.is_available():
+        assert make_registrar("wssamnet_refined", Settings(), model=tmp_path / "model").device == "cpu"
+
+
 @pytest.mark.skipif(torch.cuda.device_count() in (1, 2), reason="with one or two GPUs there are no three devices")
 def test_three_devices_predict_what_one_does(oblique_case: PreparedCase, tmp_path: Path) -> None:
     model = _trained(tmp_path / "model", "wssamnet")

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import wssamnet
-from wssamnet.errors import SettingsError
+from wssamnet.errors import LandmarkError, SettingsError
+from wssamnet.landmarks import read_landmarks
 from wssamnet.preprocessing.prepared import PreparedCase
 from wssamnet.registration.methods import make_registrar
 from wssamnet.registration.protocol import run
@@ -90,6 +91,32 @@ def test_ours_cannot_be_replaced(name: str, tmp_path: Path) -> None:
 def test_a_name_that_is_no_folder(name: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot be a method's name"):
         make_registrar(name, Settings(), own=f"{_file(tmp_path, GOOD)}:Still")
+
+
+def test_landmarks_that_it_gives_itself_are_its_result(
+    make_prepared: Callable[..., PreparedCase], tmp_path: Path
+) -> None:
+    text = """
+from wssamnet.fields import AffineMap
+from wssamnet.landmarks import Landmarks
+from wssamnet.registration.protocol import Registration
+class Points:
+    seed, device, ids = None, "cpu", slice(None)
+    def register(self, case):
+        known = case.moving_landmarks()
+        found = Landmarks(known.ids[self.ids], known.points[self.ids] + 2)
+        return Registration(AffineMap(), AffineMap(), landmarks=found)
+class Some(Points):
+    ids = slice(1, None)
+"""
+    path, case = _file(tmp_path, text), make_prepared(shape=(12, 13, 14))
+    folder = run(make_registrar("points", Settings(), own=f"{path}:Points"), case, tmp_path / "out")
+    known = case.moving_landmarks()
+    assert known is not None
+    np.testing.assert_allclose(read_landmarks(folder / "landmarks.csv").points, known.points + 2, atol=1e-3)
+    with pytest.raises(LandmarkError, match=f"there is no landmark {known.ids[0]}$"):
+        run(make_registrar("some", Settings(), own=f"{path}:Some"), case, tmp_path / "out")
+    assert not (tmp_path / "out" / "some").exists()
 
 
 def test_something_else_returned(make_prepared: Callable[..., PreparedCase], tmp_path: Path) -> None:
