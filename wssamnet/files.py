@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,49 @@ def require_writable(path: str | Path, remedy: str = "another --out") -> None:
         raise WssamnetError(f"cannot be made, {place} is a file", path, remedy)
     if not os.access(place, os.W_OK | os.X_OK):
         raise WssamnetError(f"cannot be written, {place} is read-only", path, remedy)
+
+
+def _says(record: Path, key: str, value: str) -> bool:
+    try:
+        content = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and content.get(key) == value
+
+
+def require_free(out: Path, own: re.Pattern[str], mark: tuple[str, str, str], inputs: Iterable[Path] = ()) -> None:
+    """Refuse a folder that a result will replace as a whole, before any work, where anything would be lost.
+
+    Args:
+        out: the folder, there or not.
+        own: names of the files of such a result.
+        mark: file, key and value by which the record of a former result of the same command is known.
+        inputs: files and folders that the command reads.
+
+    Raises:
+        WssamnetError: `out` is a file or a broken link, cannot be replaced, or holds an input, or anything that this
+            command did not write.
+    """
+    require_writable(out)
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise WssamnetError("exists and is not a folder", out, "another --out")
+    folder = out.resolve()
+    if folder in (Path.cwd(), *Path.cwd().parents):
+        raise WssamnetError("is the folder you are in, and would be replaced", out, "a new folder in it")
+    if folder.is_mount():
+        raise WssamnetError("is where a disk is mounted, and cannot be replaced", out, "a new folder in it")
+    if not os.access(folder.parent, os.W_OK | os.X_OK):
+        raise WssamnetError(f"cannot be replaced, {folder.parent} is read-only", out, "a new folder in it")
+    content = sorted(path.name for path in out.iterdir())
+    strange = [name for name in content if not own.fullmatch(name)]
+    if content and (strange or not _says(out / mark[0], *mark[1:])):
+        some = ", ".join((strange or content)[:3])
+        raise WssamnetError(f"holds files that are no former result of this command: {some}", out, "another --out")
+    for path in inputs:
+        if folder in (path.resolve(), path.resolve().parent):
+            raise WssamnetError(f"holds {path.name}, one of the inputs, and would be replaced", out, "another --out")
 
 
 @contextmanager

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
-from wssamnet.files import folder_atomically, write_json, written_atomically
+from wssamnet.errors import WssamnetError
+from wssamnet.files import folder_atomically, require_free, write_json, written_atomically
 
 
 def test_moved_into_place_when_done(tmp_path: Path) -> None:
@@ -97,3 +99,48 @@ def test_a_former_folder_comes_back_where_the_new_one_cannot_be_moved(
         (temporary / "weights").write_text("new")
     assert (target / "weights").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+OWN, MARK = re.compile(r"weights|run\.json"), ("run.json", "stage", "b")
+
+
+def test_a_former_result_may_be_replaced(tmp_path: Path) -> None:
+    out = _former(tmp_path / "a")
+    (out / "run.json").write_text('{"stage": "b"}')
+    (tmp_path / "empty").mkdir()
+    for free in (tmp_path / "new", tmp_path / "empty", out):
+        require_free(free, OWN, MARK, [tmp_path / "input.nii.gz"])
+
+
+@pytest.mark.parametrize(
+    ("record", "more", "message"),
+    [
+        ('{"stage": "a"}', "", "holds files that are no former result of this command: run.json, weights"),
+        ("[]", "", "holds files that are no former result"),
+        ('{"stage": "b"}', "thesis.tex", "holds files that are no former result of this command: thesis.tex"),
+    ],
+)
+def test_anything_else_is_not_replaced(tmp_path: Path, record: str, more: str, message: str) -> None:
+    out = _former(tmp_path / "a")
+    (out / "run.json").write_text(record)
+    if more:
+        (out / more).write_text("")
+    with pytest.raises(WssamnetError, match=message):
+        require_free(out, OWN, MARK)
+
+
+def test_a_folder_that_cannot_be_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "a" / "b")
+    for out in (Path(), tmp_path / "a"):
+        with pytest.raises(WssamnetError, match="is the folder you are in, and would be replaced"):
+            require_free(out, OWN, MARK)
+    monkeypatch.chdir(tmp_path)
+    out = _former(tmp_path / "c")
+    (out / "run.json").write_text('{"stage": "b"}')
+    for path in (out, out / "weights"):
+        with pytest.raises(WssamnetError, match=f"c: holds {path.name}, one of the inputs, and would be replaced"):
+            require_free(out, OWN, MARK, [path])
+    monkeypatch.setattr(Path, "is_mount", lambda _: True)
+    with pytest.raises(WssamnetError, match="is where a disk is mounted"):
+        require_free(tmp_path / "a", OWN, MARK)

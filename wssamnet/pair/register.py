@@ -14,7 +14,7 @@ import numpy as np
 
 from wssamnet.errors import SettingsError
 from wssamnet.fields import DisplacementField, resample
-from wssamnet.files import folder_atomically, require_writable, write_json
+from wssamnet.files import folder_atomically, write_json
 from wssamnet.images import read_displacement, read_image, write_image
 from wssamnet.landmarks import COORDINATES, Coordinates
 from wssamnet.pair.folder import COMMAND, require_free
@@ -138,7 +138,6 @@ def register_pair(
         coordinates=landmark_coordinates,
     )
     require_free(out, files.all().values())
-    require_writable(out)
     lesions = examine_pair(files)
     settings = make_settings(values={"modalities": files.modalities, "refinement": refinement})
     with folder_atomically(out) as folder:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import os
 import platform
+import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from wssamnet.files import folder_atomically, write_json
+from wssamnet.files import folder_atomically, require_free, write_json
 from wssamnet.kernels.memory import keep_freed_memory
 from wssamnet.models.persistence import Kind, save_model
 from wssamnet.settings import Settings
@@ -27,6 +28,8 @@ from wssamnet.training.curves import draw_losses
 from wssamnet.training.dataset import TrainingSet
 from wssamnet.training.loop import History, Losses, Plan, run_training
 from wssamnet.training.processes import Processes
+
+_FILES = re.compile(r"model\.safetensors|settings\.json|losses\.csv|losses\.png|training\.json")
 
 
 def begin(settings: Settings) -> Processes:
@@ -78,12 +81,16 @@ def train_and_save(
         kind, settings: see `save_model`.
         cases: what it trains on.
         processes: that train it; the first one writes.
-        out: the folder; an older one is replaced.
+        out: the folder; the former result of the same stage is replaced.
         record: what else belongs into ``training.json``.
 
     Returns:
         `out`.
+
+    Raises:
+        WssamnetError: `out` holds anything else, or cannot be replaced; told before the training.
     """
+    require_free(Path(out), _FILES, ("training.json", "stage", plan.name))
     history, seconds = run_training(model, losses, plan, processes)
     out = Path(out)
     if not processes.first:

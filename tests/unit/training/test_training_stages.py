@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from wssamnet.errors import CohortError, ModelError
+from wssamnet.errors import CohortError, ModelError, WssamnetError
 from wssamnet.landmarks import read_landmarks
 from wssamnet.models.persistence import build_model, load_model
 from wssamnet.models.placement import Placement
@@ -67,6 +67,18 @@ def test_every_stage_leaves_its_folder_and_feeds_the_next(make_prepared: Make, t
     before, after = load_model(pair[0]).state_dict(), load_model(final, "wssamnet").segmentation_fixed.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before) == (stage2 == "frozen")
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_only_the_same_stages_former_result_is_replaced(make_prepared: Make, tmp_path: Path) -> None:
+    cases = folders(make_prepared, shape=(16, 20, 16))
+    out = train_segmentation("fixed", cases, small(), tmp_path / "models")
+    with pytest.raises(WssamnetError, match="models: holds files that are no former result of this command"):
+        train_segmentation("moving", cases, small(), out)
+    other = train_segmentation("fixed", cases, small(seed=1), out)
+    assert json.loads((other / "training.json").read_text())["seed"] == 1
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(WssamnetError, match=r"no former result of this command: notes\.txt \(another --out\)"):
+        train_segmentation("fixed", cases, small(), out)
 
 
 def test_the_same_training_twice_gives_the_same_numbers(make_prepared: Make, tmp_path: Path) -> None:
