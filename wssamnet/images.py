@@ -125,16 +125,21 @@ def _unpacked(path: Path, expected: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
+def _packed(path: Path) -> bool:
+    return path.name.lower().endswith(".gz")  # as nibabel has it
+
+
 def _content(image: nib.Nifti1Image, path: Path) -> NDArray[Any]:
     proxy: Any = image.dataobj
     try:
-        if path.name.endswith(".gz"):
+        if _packed(path):
             # the whole stream, so that its checksum is compared (nibabel stops before it); ISA-L is also twice as fast
             voxels = int(np.prod(image.shape, dtype=object)) * image.get_data_dtype().itemsize
             image = type(image).from_bytes(_unpacked(path, voxels + int(proxy.offset)))
             proxy = image.dataobj
         data: NDArray[Any] = np.asanyarray(proxy)
-        if proxy.slope != 1 or proxy.inter != 0:  # a stored 0 comes back as a rounding error: background is exactly 0
+        scaled = image.get_data_dtype().kind in "iu" and (proxy.slope != 1 or proxy.inter != 0)
+        if scaled:  # a whole number that stands for 0 comes back as a rounding error: background is exactly 0
             data[np.abs(data) < abs(proxy.slope) / 2] = 0
         return data
     except (OSError, EOFError, ValueError, OverflowError, MemoryError, _ISAL_ERROR) as error:
@@ -199,9 +204,7 @@ def _write(path: str | Path, data: NDArray[Any], grid: Grid, intent: int | None 
     image.header.write_to(head)
     head.write(b"\0" * (int(image.header["vox_offset"]) - head.tell()))
     # level 1 of ISA-L: several times faster than zlib; no time stamp, so same data, same bytes
-    opened = (
-        partial(igzip_threaded.open, compresslevel=1, threads=thread_count()) if path.name.endswith(".gz") else open
-    )
+    opened = partial(igzip_threaded.open, compresslevel=1, threads=thread_count()) if _packed(path) else open
     with written_atomically(path) as temporary, opened(temporary, "wb") as file:
         file.write(head.getvalue())
         for piece in first_axis_fastest(data):

@@ -1,7 +1,7 @@
 """Every parameter of the method in one validated tree; the pipeline uses the same names.
 
 A value is taken from, in this order: what the user set, the preset, the default below. The
-defaults are the paper's, and where the paper is silent, our decision (docs/explanation).
+defaults are the paper's, and where the paper is silent, our decision (docs/decisions.md).
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,20 @@ def test_scaled_integers_are_read_in_their_unit(tmp_path: Path) -> None:
     path = _save(tmp_path / "a.nii.gz", DATA, set_slope_inter=(0.5, -3))
     raw = np.asarray(nib.load(path).dataobj.get_unscaled())
     np.testing.assert_allclose(read_image(path).data, raw * 0.5 - 3)
+
+
+def test_scaled_reals_keep_what_is_small(tmp_path: Path) -> None:
+    image = nib.Nifti1Image(np.full((3, 4, 5), 0.25, np.float32), GRID.affine)
+    content = bytearray(image.to_bytes())
+    content[112:116] = struct.pack("<f", 2)  # scl_slope
+    (tmp_path / "a.nii").write_bytes(content)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.nii").data, 0.5)
+
+
+def test_capitals_are_an_ending_too(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.NII.GZ", Volume(DATA, GRID))
+    assert (tmp_path / "a.NII.GZ").read_bytes()[:2] == b"\x1f\x8b"
+    np.testing.assert_array_equal(read_image(tmp_path / "a.NII.GZ").data, DATA)
 
 
 @pytest.mark.parametrize(("sform", "qform"), [(1, 0), (0, 1), (2, 1)])

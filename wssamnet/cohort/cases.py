@@ -13,6 +13,12 @@ from wssamnet.geometry import Grid
 from wssamnet.landmarks import COORDINATES, Coordinates, Landmarks, read_landmarks, to_lps
 
 
+def _whole(path: Path) -> Path:
+    """The absolute path: of a link its target's, unless that lacks the ending by which a file is read."""
+    target = path.resolve()
+    return target if target.suffix == path.suffix else path.absolute()
+
+
 @dataclass(frozen=True)
 class Scan:
     """Files of one time point.
@@ -47,10 +53,10 @@ class Scan:
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready description with absolute paths."""
         return {
-            "images": {name: str(path.resolve()) for name, path in sorted(self.images.items())},
-            "landmarks": str(self.landmarks.resolve()) if self.landmarks else None,
+            "images": {name: str(_whole(path)) for name, path in sorted(self.images.items())},
+            "landmarks": str(_whole(self.landmarks)) if self.landmarks else None,
             "landmark_coordinates": self.coordinates,
-            "mask": str(self.mask.resolve()) if self.mask else None,
+            "mask": str(_whole(self.mask)) if self.mask else None,
         }
 
     @classmethod
@@ -101,7 +107,7 @@ class Case:
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready description with absolute paths."""
-        lesion = str(self.lesion.resolve()) if self.lesion else None
+        lesion = str(_whole(self.lesion)) if self.lesion else None
         return {"id": self.id, "fixed": self.fixed.to_dict(), "moving": self.moving.to_dict(), "lesion": lesion}
 
     @classmethod

@@ -19,6 +19,8 @@ def write_manifest(cases: Sequence[Case], folds: Sequence[Fold], out: str | Path
         out: folder, made where missing.
     """
     out = Path(out)
+    for former in {*(out / "cases").glob("*.json")} - {out / "cases" / f"{case.id}.json" for case in cases}:
+        former.unlink()  # it has left the cohort
     for case in cases:
         write_json(out / "cases" / f"{case.id}.json", case.to_dict())
     lines = ["fold,case,role"]

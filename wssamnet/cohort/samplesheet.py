@@ -16,6 +16,7 @@ from wssamnet.cohort.cases import Case, Scan
 
 _USUAL = ("case", *(f"{side}_{name}" for side in ("fixed", "moving")
                     for name in ("t1", "t1ce", "t2", "flair", "landmarks", "mask")), "fixed_lesion")  # fmt: skip
+_KINDS = ("landmarks", "mask", "lesion")  # not images
 _LONGEST = 1 << 26  # bytes
 
 
@@ -25,7 +26,10 @@ def _delimiter(header: str) -> str:
 
 
 def _column_problem(name: str) -> str | None:
-    if name == "case" or (name.startswith(("fixed_", "moving_")) and not name.endswith("_")):
+    side, _, what = name.partition("_")
+    # an image may have any name, but none that is nearly that of something else
+    slip = what not in _KINDS and difflib.get_close_matches(what, _KINDS, n=1, cutoff=0.75)
+    if name == "case" or (side in ("fixed", "moving") and what and not slip):
         return None
     near = difflib.get_close_matches(name, _USUAL, n=1)
     hint = f"did you mean {near[0]}?" if near else "case, fixed_t1ce, moving_t1ce, fixed_landmarks, …"
@@ -49,12 +53,12 @@ def read_samplesheet(path: Path) -> tuple[tuple[Case, ...], tuple[str, ...]]:
         return (), (f"{path}: is empty (a header row and one row a case)",)
     reader = csv.reader(io.StringIO(text), delimiter=_delimiter(lines[0]))
     try:
-        rows = [[cell.strip() for cell in row] for row in reader if any(cell.strip() for cell in row)]
+        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
     except csv.Error as error:
         return (), (f"{path}: is not a CSV file: {error} (a header row and one row a case)",)
     if "\0" in text:
         return (), (f"{path}: holds a null character (a CSV file in UTF-8)",)
-    header = [name.lower() for name in rows[0]] if rows else []
+    header = [name.lower() for name in rows[0][1]] if rows else []
     problems = [f"{path}: {line}" for line in map(_column_problem, header) if line]
     problems += [
         f"{path}: column '{n}' occurs twice (each once)" for n in sorted({n for n in header if header.count(n) > 1})
@@ -64,7 +68,7 @@ def read_samplesheet(path: Path) -> tuple[tuple[Case, ...], tuple[str, ...]]:
     if problems:
         return (), tuple(problems)
     cases: list[Case] = []
-    for number, row in enumerate(rows[1:], start=2):
+    for number, row in rows[1:]:
         if len(row) > len(header):
             problems.append(
                 f"{path}: row {number} has {len(row)} values for {len(header)} columns (quote commas in names)"

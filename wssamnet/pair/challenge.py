@@ -7,14 +7,14 @@ follow-up points, so it brings follow-up images onto the baseline grid; ``df_f2b
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from wssamnet.cohort import Case, examine_cohort
-from wssamnet.errors import SettingsError, WssamnetError
+from wssamnet.errors import CohortError, ImageError, SettingsError, WssamnetError
 from wssamnet.fields import DisplacementField, jacobian_determinant, resample
 from wssamnet.files import require_writable
 from wssamnet.images import Volume, read_displacement, read_image, write_image
@@ -56,6 +56,17 @@ def _case_output(
     return made
 
 
+def _require_readable(images: Sequence[Path]) -> None:
+    problems = []
+    for path in images:
+        try:
+            read_image(path)
+        except ImageError as error:
+            problems.append(str(error))
+    if problems:
+        raise CohortError(problems)
+
+
 def generate_output(
     source: str | Path,
     out: str | Path,
@@ -89,6 +100,8 @@ def generate_output(
         raise WssamnetError("exists and is not a folder", out, "another --output")
     require_writable(out, "another --output")
     cases = examine_cohort(source, (DRIVING,))
+    if images:
+        _require_readable([path for case in cases for path in case.moving.images.values()])
     out.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     for case in cases:

@@ -80,7 +80,7 @@ def _drawings(
         colours = method_colours(methods)
         scatter = [
             Drawing(
-                f"error_against_initial_{re.sub(r'[^A-Za-z0-9]', '_', method)}",
+                f"error_against_initial_{re.sub(r'[^A-Za-z0-9-]', '_', method)}",
                 method,
                 error_against_initial(landmarks, method, error, max(limit, 1e-3), colours[method]),
             )

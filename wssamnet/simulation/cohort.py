@@ -10,7 +10,7 @@ import numpy as np
 from isal import igzip
 from numpy.typing import NDArray
 
-from wssamnet.errors import SettingsError
+from wssamnet.errors import SettingsError, WssamnetError
 from wssamnet.files import folder_atomically, written_atomically
 from wssamnet.geometry import Grid
 from wssamnet.images import Volume, write_displacement, write_image
@@ -85,8 +85,8 @@ def write_cohort(
     displacement on the fixed grid in LPS mm, stored to 1/128 mm; outside the brain it is the same
     smooth map. ``out/truth/BraTSReg_001_lesion.nii.gz`` is `tumour_mask` within the brain, which the
     cohort's readers find there and evaluation alone uses. Case n depends on `seed` and n alone, and
-    its anatomy, maps and landmarks not on the voxel size; the same arguments give the same bytes. An
-    existing case of that name is replaced.
+    its anatomy, maps and landmarks not on the voxel size; the same arguments give the same bytes. A
+    simulated case of that name is replaced.
 
     Args:
         out: the cohort's folder, made if need be.
@@ -101,6 +101,7 @@ def write_cohort(
 
     Raises:
         SettingsError: a value outside its range.
+        WssamnetError: there is a case of that name which was not simulated.
     """
     if cases < 1:
         raise SettingsError(f"{cases} cases", "cases", "1 or more")
@@ -111,10 +112,12 @@ def write_cohort(
     out.mkdir(parents=True, exist_ok=True)
     for number in range(first, first + cases):
         patient = random_patient(seed, number)
+        truth = out / TRUTH / f"{patient.name}_fixed_to_moving.nii.gz"
+        if (out / patient.name).exists() and not truth.is_file():
+            raise WssamnetError(f"holds {patient.name}, which was not simulated", out, "another --out")
         with folder_atomically(out / patient.name) as temporary:
             brain = _write_case(patient, grid, temporary)
-            field = truth_field(patient.fixed_to_moving, grid)
-            write_displacement(out / TRUTH / f"{patient.name}_fixed_to_moving.nii.gz", field, grid)
+            write_displacement(truth, truth_field(patient.fixed_to_moving, grid), grid)
             lesion = Volume(tumour_mask(patient, grid) & brain, grid)
             write_image(out / TRUTH / f"{patient.name}_lesion.nii.gz", lesion)
         if progress is not None:

@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import torch
 from wssamnet.errors import ModelError
 from wssamnet.files import written_atomically
 
+_STALE_SECONDS = 3600  # no save takes so long
 LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.pt"
 State = dict[str, Any]
 
@@ -121,8 +123,10 @@ class CheckpointFolder:
         Returns:
             None where there is none.
         """
-        for stale in self.path.glob(".*.pt"):  # what a killed training was writing
-            stale.unlink(missing_ok=True)
+        for stale in self.path.glob(".*.pt"):  # a killed training was writing it; of now it may be another's
+            with suppress(FileNotFoundError):
+                if time.time() - stale.stat().st_mtime > _STALE_SECONDS:
+                    stale.unlink()
         for name in (LAST, PREVIOUS, BEST):
             if not (self.path / name).is_file():
                 continue

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from wssamnet.errors import ImageError, SettingsError
-from wssamnet.fields import Transform, resample
+from wssamnet.fields import DisplacementField, Transform, resample
 from wssamnet.geometry import Array, Grid
 from wssamnet.images import Volume, read_grid, read_image
-from wssamnet.transforms.inversion import fields_of, invert
+from wssamnet.transforms.inversion import invert, parts_of
 from wssamnet.transforms.reading import read_chain
 
 Interpolation = Literal["linear", "nearest", "label"]
@@ -103,10 +103,14 @@ def apply_to_points(points: ArrayLike, transforms: Sequence[Given] | Given, *, i
 
 
 def outside_fields(points: ArrayLike, transforms: Sequence[Given] | Given) -> int:
-    """How many points lie outside the first displacement field of a chain, where ITK and we leave points unmoved."""
-    first = fields_of([read_chain(transforms)])[:1]
+    """How many points lie outside a displacement field when they come to it, where ITK and we leave them unmoved."""
     where = np.asarray(points, dtype=np.float64).reshape(-1, 3)
-    return sum(int((~field.grid.contains(where)).sum()) for field in first)
+    outside = np.zeros(len(where), dtype=np.bool_)
+    for part in parts_of([read_chain(transforms)]):
+        if isinstance(part, DisplacementField):
+            outside |= ~part.grid.contains(where)
+        where = part(where)
+    return int(outside.sum())
 
 
 def not_inverted(points: ArrayLike, mapped: ArrayLike, transforms: Sequence[Given] | Given) -> int:

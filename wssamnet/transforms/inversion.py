@@ -30,12 +30,9 @@ def invert(transform: Transform) -> Transform:
             raise GeometryError(f"a {type(transform).__name__} has no inverse here", remedy="a saved transform")
 
 
-def fields_of(transforms: Sequence[Transform]) -> list[DisplacementField]:
-    """The displacement fields among transforms, chains looked into."""
-    found: list[DisplacementField] = []
+def parts_of(transforms: Sequence[Transform]) -> list[Transform]:
+    """The transforms in their order, chains replaced by their parts."""
+    found: list[Transform] = []
     for transform in transforms:
-        if isinstance(transform, DisplacementField):
-            found.append(transform)
-        elif isinstance(transform, Chain):
-            found += fields_of(transform.transforms)
+        found += parts_of(transform.transforms) if isinstance(transform, Chain) else [transform]
     return found

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from wssamnet.cohort import Case, check_roles, read_case, read_cohort, split_cases, write_manifest
+from wssamnet.cohort.cases import Scan
 from wssamnet.errors import CohortError
 
 
@@ -28,6 +29,16 @@ def test_manifest_round_trip(make_cohort: Callable[..., Path], tmp_path: Path, m
     assert len(lines) == 1 + 9
     assert sum(line.endswith(",test") for line in lines) == 3
     assert f"1,{folds[0].test[0]},test" in lines
+    write_manifest(cases[:2], [], "checked")  # one has left the cohort
+    assert sorted(path.stem for path in (tmp_path / "checked" / "cases").iterdir()) == ["BraTSReg_001", "BraTSReg_002"]
+
+
+def test_a_link_keeps_the_ending_by_which_its_file_is_read(tmp_path: Path) -> None:
+    for target in ("blob", "scan.nii.gz"):  # as content-addressed stores have it, and as people link
+        (tmp_path / target).touch()
+        (tmp_path / f"to_{target}.nii.gz").symlink_to(target)
+    content = Scan({"t1": tmp_path / "to_blob.nii.gz", "t2": tmp_path / "to_scan.nii.gz.nii.gz"}).to_dict()["images"]
+    assert content == {"t1": str(tmp_path / "to_blob.nii.gz"), "t2": str(tmp_path / "scan.nii.gz")}
 
 
 @pytest.mark.parametrize("content", [None, "", "[]", "3", '{"id": "a"}', '{"id": "a", "fixed": 1, "moving": {}}'])

@@ -64,10 +64,13 @@ def test_order_of_the_sheet_is_kept(tmp_path: Path) -> None:
         (f"{HEADER}\n", "no row below the header"),
         ("patient,fixed_t1ce\np1,x\n", "column 'patient' is not known"),
         ("case,fixed_t1ce,movingt1ce\np1,x,y\n", r"column 'movingt1ce' is not known \(did you mean moving_t1ce\?"),
+        ("case,fixed_t1ce,fixed_masks\np1,x,y\n", r"column 'fixed_masks' is not known \(did you mean fixed_mask\?"),
+        ("case,fixed_t1ce,moving_landmark\np1,x,y\n", r"'moving_landmark' is not known .*mean moving_landmarks\?"),
         ("case,fixed_t1ce,fixed_t1ce\np1,x,y\n", "column 'fixed_t1ce' occurs twice"),
         ("fixed_t1ce,moving_t1ce\nx,y\n", "has no column 'case'"),
         ("case,fixed_t1ce\np1,x,y,z\n", "row 2 has 4 values for 2 columns"),
         ("case,fixed_t1ce\n,x\n", "row 2 has no case id"),
+        ("case,fixed_t1ce\n\n\np1,x\n,x\n", "row 5 has no case id"),
     ],
 )
 def test_faults_of_the_sheet(tmp_path: Path, text: str, said: str) -> None:

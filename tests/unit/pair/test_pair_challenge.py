@@ -102,6 +102,18 @@ def test_one_bad_case_stops_before_any_work(hidden_case: Path, tmp_path: Path, c
     assert not (tmp_path / "out").exists()
 
 
+def test_with_images_all_of_them_are_read_before_any_work(hidden_case: Path, tmp_path: Path, command: Command) -> None:
+    root = tmp_path / "in"
+    shutil.copytree(hidden_case, root)
+    path = next(root.rglob("*_01_0106_t1ce.nii.gz"))
+    other = path.with_name(path.name.replace("t1ce", "t2"))
+    other.write_bytes(path.read_bytes()[:-100])
+    status, said = command("generate-output", "-i", root, "-o", tmp_path / "out", "-r")
+    assert (status, len(said)) == (2, 1)
+    assert f"{other}: is truncated or damaged" in said[0]
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_output_that_is_a_file_is_refused(hidden_case: Path, tmp_path: Path, command: Command) -> None:
     (tmp_path / "out").write_text("x")
     status, said = command("generate-output", "-i", hidden_case, "-o", tmp_path / "out")

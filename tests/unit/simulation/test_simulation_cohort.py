@@ -12,7 +12,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from wssamnet.errors import SettingsError
+from wssamnet.errors import SettingsError, WssamnetError
 from wssamnet.fields import DisplacementField, jacobian_determinant, resample
 from wssamnet.geometry import Frame
 from wssamnet.images import read_displacement, read_image
@@ -153,6 +153,15 @@ def test_a_case_depends_on_seed_and_number_alone(cohort: Path, tmp_path: Path) -
     assert len(alone) == 12
     together = digests(cohort)
     assert alone == {name: together[name] for name in alone}
+
+
+def test_a_case_that_was_not_simulated_is_not_replaced(tmp_path: Path) -> None:
+    scan = tmp_path / "BraTSReg_001" / "BraTSReg_001_00_0000_t1ce.nii.gz"
+    scan.parent.mkdir()
+    scan.write_bytes(b"of a real patient")
+    with pytest.raises(WssamnetError, match="holds BraTSReg_001, which was not simulated"):
+        write_cohort(tmp_path, cases=1, spacing_mm=8, seed=1)
+    assert scan.read_bytes() == b"of a real patient"
 
 
 def test_another_seed_is_another_patient(cohort: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 import time
@@ -79,8 +80,10 @@ def test_a_finished_training_computes_nothing_again(uncut: Result, tmp_path: Pat
 def test_last_previous_and_best_are_kept_and_nothing_else(tmp_path: Path) -> None:
     (folder := plan(tmp_path).folder.path).mkdir()  # type: ignore[union-attr]
     (folder / ".0badcafe.last.pt").write_bytes(b"half a checkpoint")
+    os.utime(folder / ".0badcafe.last.pt", (0, 0))
+    (folder / ".1badcafe.last.pt").write_bytes(b"another training's, being written")
     fit(plan(tmp_path))
-    assert {path.name for path in folder.iterdir()} == {LAST, PREVIOUS, BEST}
+    assert {path.name for path in folder.iterdir()} == {LAST, PREVIOUS, BEST, ".1badcafe.last.pt"}
     key = plan(tmp_path).key
     rows = {name: len(load_checkpoint(folder / name, key=key)["history"]) for name in (LAST, PREVIOUS)}
     assert rows == {LAST: STEPS, PREVIOUS: STEPS - 1}

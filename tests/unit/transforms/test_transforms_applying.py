@@ -14,6 +14,7 @@ from wssamnet.geometry import Grid
 from wssamnet.images import Volume, read_image, write_displacement, write_image
 from wssamnet.landmarks import Landmarks, read_landmarks, write_landmarks
 from wssamnet.transforms import apply_to_image, apply_to_points
+from wssamnet.transforms.applying import outside_fields
 
 GRID = Grid((24, 26, 20), np.array([[0, 0, 3.0, -20], [-4.0, 0, 0, 40], [0, 3.5, 0, -30], [0, 0, 0, 1]]))
 REFERENCE = Grid((30, 22, 24), np.array([[-3.5, 0, 0, 40], [0, 4, 0, -45], [0, 0, 3, -25], [0, 0, 0, 1]]))
@@ -118,6 +119,19 @@ def test_points_outside_the_field_are_told(files: Path, capsys: pytest.CaptureFi
     write_landmarks(files / "far.csv", Landmarks((1, 2), np.array([[0.0, 0, 0], [900, 0, 0]])))
     apply([files / "u.nii.gz"], files / "o.csv", points=files / "far.csv")
     assert capsys.readouterr().err == "wssamnet: 1 of 2 points lie outside the field, which leaves them unmoved\n"
+
+
+def test_points_meet_a_field_where_the_transforms_before_it_have_brought_them(files: Path) -> None:
+    points = np.array([[500.0, 0, 0], [0, 0, 0]])
+    away, back = (sitk.TranslationTransform(3, (x, 0.0, 0.0)) for x in (500, -500))
+    for name, transform in (("away", away), ("back", back)):
+        sitk.WriteTransform(transform, str(files / f"{name}.tfm"))
+    field, to, fro = files / "u.nii.gz", files / "away.tfm", files / "back.tfm"
+    assert outside_fields(points, field) == 1
+    assert outside_fields(points[:1], [fro, field]) == 0
+    assert outside_fields(points[1:], [to, field]) == 1
+    assert outside_fields(points[1:], [field, to, field]) == 1
+    assert outside_fields(points, [field, to, field]) == 2
 
 
 def test_an_image_of_reals_is_no_label_map(files: Path) -> None:
