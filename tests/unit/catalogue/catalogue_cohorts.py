@@ -151,6 +151,8 @@ SHEETS = [
         says="sheet.csv: has no column 'case' (the first line names the columns)"),
     Entry("a column's name is misspelled", lambda p: p.sheet("case,fixd_t1ce,moving_t1ce\np,a,b\n"),
         says="sheet.csv: column 'fixd_t1ce' is not known (did you mean fixed_t1ce?)"),
+    Entry("a mask's column is misspelled", lambda p: p.sheet("case,fixed_t1ce,moving_t1ce,fixed_masks\np,a,b,c\n"),
+        says="sheet.csv: column 'fixed_masks' is not known (did you mean fixed_mask?)"),
     Entry("a column twice", lambda p: p.sheet("case,fixed_t1ce,fixed_t1ce\np,a,b\n"),
         says="sheet.csv: column 'fixed_t1ce' occurs twice (each once)"),
     Entry("a comma in a name without quotes", lambda p: p.sheet("case,fixed_t1ce,moving_t1ce\np,a,b,c\n"),

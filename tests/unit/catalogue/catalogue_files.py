@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from catalogue_outputs import _apply, _moved, _prepare
+from catalogue_outputs import _apply, _foreign, _moved, _prepare
 from catalogue_place import GRID, POINTS, Entry, Place
 from wssamnet.cohort import read_cohort
 from wssamnet.files import write_json
@@ -228,6 +228,8 @@ STEPS = [
 ]  # fmt: skip
 
 MODELS = [
+    Entry("a training's output folder holds foreign files", lambda p: (_foreign(p), _training(p, {})),
+        says="out: holds files that are no former result of this command: thesis.txt (another --out)"),
     Entry("none is given", lambda p: _prepared(p, "wssamnet"),
         says="--model: is missing (wssamnet needs the folder of a trained model)"),
     Entry("an empty folder", lambda p: ((p.root / "m").mkdir(), _prepared(p, "wssamnet", "--model", p.root / "m")),
