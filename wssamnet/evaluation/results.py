@@ -115,7 +115,8 @@ def read_results(evaluations: Sequence[Path]) -> list[Result]:
     for given in map(Path, evaluations):
         paths = [given / "metrics.json"]
         if not paths[0].is_file():
-            paths = sorted(given.glob("*/*/metrics.json"))
+            # without what is being written, or was when it was killed
+            paths = sorted(given.glob("*/[!.]*/metrics.json"))
         if not paths:
             raise WssamnetError("holds no evaluation", given, "a folder made by `wssamnet evaluate`")
         for path in paths:

@@ -71,6 +71,11 @@ def test_a_time_on_an_unknown_device_is_not_cpu_time(evaluations: list[Path], tm
     assert any("other on unknown device, unknown threads" in note for note in table["notes"])
 
 
+def test_what_is_being_written_is_not_read(evaluations: list[Path], tmp_path: Path) -> None:
+    shutil.copytree(evaluations[0], evaluations[0].with_name(".0badcafe.new.a"))
+    write_tables([tmp_path / "evaluation"], tmp_path / "tables")  # twice the same case would be refused
+
+
 def test_the_rows_are_the_papers(evaluations: list[Path], tmp_path: Path) -> None:
     out = write_tables(evaluations, tmp_path / "tables")
     table = pd.read_csv(out / "table1.csv")
