@@ -37,6 +37,9 @@ TAKEN = {
     ("docs/methods.md", "wssamnet"): "tests/unit/test_methods_documented.py::test_the_commands_run",
     ("docs/one-pair.md", "docker run"): f"{IMAGE}::test_it_keeps_the_challenges_contract",
     ("docs/one-pair.md", "apptainer exec"): f"{IMAGE}::test_it_keeps_the_challenges_contract",
+    ("docs/accuracy.md", "python benchmarks/accuracy.py"): (
+        "tests/unit/test_accuracy_page.py::test_the_tables_of_the_accuracy_page_are_those_of_its_files"
+    ),
     ("docs/cluster.md", "head="): TORCHRUN,
     ("docs/cluster.md", "export PYTHONPATH"): TORCHRUN,
     ("docs/cluster.md", "srun torchrun"): TORCHRUN,
