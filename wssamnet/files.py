@@ -57,6 +57,17 @@ def require_writable(path: str | Path, remedy: str = "another --out") -> None:
         raise WssamnetError(f"cannot be written, {place} is read-only", path, remedy)
 
 
+def require_folder(out: Path, remedy: str = "another --out") -> None:
+    """Refuse a folder that can be neither made nor written, before any work; nothing is made.
+
+    Raises:
+        WssamnetError: it is a file, or as of `require_writable`.
+    """
+    if out.exists() and not out.is_dir():
+        raise WssamnetError("exists and is not a folder", out, remedy)
+    require_writable(out, remedy)
+
+
 def _says(record: Path, key: str, value: str) -> bool:
     try:
         content = json.loads(record.read_text(encoding="utf-8"))
@@ -78,11 +89,9 @@ def require_free(out: Path, own: re.Pattern[str], mark: tuple[str, str, str], in
         WssamnetError: `out` is a file or a broken link, cannot be replaced, or holds an input, or anything that this
             command did not write.
     """
-    require_writable(out)
+    require_folder(out)
     if not out.exists():
         return
-    if not out.is_dir():
-        raise WssamnetError("exists and is not a folder", out, "another --out")
     folder = out.resolve()
     if folder in (Path.cwd(), *Path.cwd().parents):
         raise WssamnetError("is the folder you are in, and would be replaced", out, "a new folder in it")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wssamnet.errors import SettingsError, WssamnetError
+from wssamnet.errors import SettingsError
 
 if TYPE_CHECKING:
     from wssamnet.settings import Settings
@@ -29,11 +29,9 @@ def writable_folder(out: Path) -> Path:
     Raises:
         WssamnetError: it is a file, or cannot be written.
     """
-    from wssamnet.files import require_writable
+    from wssamnet.files import require_folder
 
-    if out.exists() and not out.is_dir():
-        raise WssamnetError("exists and is not a folder", out, "another --out")
-    require_writable(out)
+    require_folder(out)
     return out
 
 

@@ -14,9 +14,9 @@ from typing import Literal
 import numpy as np
 
 from wssamnet.cohort import Case, examine_cohort
-from wssamnet.errors import CohortError, ImageError, SettingsError, WssamnetError
+from wssamnet.errors import CohortError, ImageError, SettingsError
 from wssamnet.fields import DisplacementField, jacobian_determinant, resample
-from wssamnet.files import require_writable
+from wssamnet.files import require_folder
 from wssamnet.images import Volume, read_displacement, read_image, write_image
 from wssamnet.pair.register import register_pair
 from wssamnet.transforms import apply_to_image
@@ -96,9 +96,7 @@ def generate_output(
         WssamnetError: a case cannot be used (every problem, one line each), or `out` is a file.
     """
     out = Path(out)
-    if out.exists() and not out.is_dir():
-        raise WssamnetError("exists and is not a folder", out, "another --output")
-    require_writable(out, "another --output")
+    require_folder(out, "another --output")
     cases = examine_cohort(source, (DRIVING,))
     if images:
         _require_readable([path for case in cases for path in case.moving.images.values()])

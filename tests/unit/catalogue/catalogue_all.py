@@ -8,11 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from catalogue_cohorts import FOLDERS, SETTINGS, SHEETS
-from catalogue_files import MODELS, STEPS, TRANSFORMS
+from catalogue_files import MODELS, STEPS
 from catalogue_images import ENTRIES as IMAGES
 from catalogue_landmarks import ENTRIES as LANDMARKS
 from catalogue_outputs import OUTPUTS, PAIR
 from catalogue_place import Entry
+from catalogue_transforms import TRANSFORMS
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "bad-inputs.md"
 CATALOGUE: dict[str, list[Entry]] = {

@@ -41,6 +41,16 @@ def write_sound_cohort(root: Path) -> None:
             write_landmarks(f"{stem}_landmarks.csv", POINTS)
 
 
+class Payload:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return Path.touch, (self.target,)
+
+
 @dataclass
 class Place:
     """A folder of one's own.
