@@ -12,7 +12,7 @@ include { EXTERNAL } from './modules/external'
 include { EVALUATE } from './modules/evaluate'
 include { TABULATE } from './modules/tabulate'
 include { REPORT } from './modules/report'
-include { readSchema ; helpText ; checkedParameters ; refuse ; settingsFor ; listedParameters ; quoted } from './modules/parameters'
+include { readSchema ; helpText ; checkedParameters ; imageProblem ; refuse ; settingsFor ; listedParameters ; quoted } from './modules/parameters'
 include { chosenMethods ; questions } from './modules/methods'
 include { plannedRuns ; comparedRuns ; isLearned } from './modules/variants'
 include { packageDigest ; cohortFingerprint ; listedFiles } from './modules/digests'
@@ -178,9 +178,13 @@ workflow STUDY {
     // The report shows the methods; of their variants, the table.
     shown = evaluations.map { all -> all.findAll { path -> path.parent.name in chosen.names } }
     trained = LEARN.out.folders.filter { meta, _model -> !meta.setup }
-        .map { _meta, model -> model }
-        .toSortedList { a, b -> place(a) <=> place(b) }
-    REPORT(TABULATE.out.tables, shown, trained, "--title ${quoted(values.report_title)} ${listedParameters(values, schema)}".toString(), code.report)
+        .map { meta, model -> [meta.fold, model] }
+        .toSortedList { a, b -> place(a[1]) <=> place(b[1]) }
+        .multiMap { rows ->
+            models: rows.collect { _fold, model -> model }
+            folds: rows.collect { fold, _model -> fold }
+        }
+    REPORT(TABULATE.out.tables, shown, trained.models, trained.folds, "--title ${quoted(values.report_title)} ${listedParameters(values, schema)}".toString(), code.report)
 }
 
 workflow {
@@ -192,6 +196,10 @@ workflow {
     }
     else {
         def values = checkedParameters(params, schema)
+        def image = imageProblem(values.container, wf.containerEngine)
+        if (image) {
+            refuse(image, values.outdir)
+        }
         def chosen = chosenMethods(values, schema)
         if (values.input) {
             def input = file(values.input)

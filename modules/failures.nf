@@ -4,10 +4,11 @@ def failureList(outdir) {
     return file("${outdir}/pipeline_info/failed_tasks.tsv")
 }
 
-// A run begins with an empty list.
+// A run begins with an empty list, and none of its trainings has gone on.
 def forgetFailures(outdir) {
     failureList(outdir).parent.mkdirs()
     failureList(outdir).delete()
+    failureList(outdir).resolveSibling('went_on.tsv').delete()
 }
 
 // The tasks that were given up in this run, as maps.

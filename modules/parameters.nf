@@ -112,6 +112,17 @@ def refuse(String message, outdir) {
     error(message)
 }
 
+// An image that the engine cannot find, or would look for on the internet.
+def imageProblem(image, engine) {
+    if (!(engine in ['apptainer', 'singularity', 'charliecloud'])) {
+        return null
+    }
+    if (image == 'wssamnet:latest') {
+        return "--container: ${engine} needs an image of its own (--container /shared/wssamnet.sif, or a folder for Charliecloud; docs/cluster.md says how to build it)"
+    }
+    return image.startsWith('/') && !file(image).exists() ? "--container: ${image} does not exist (an image for ${engine})" : null
+}
+
 // GPUs that would stand idle, or that the pairs of a step cannot be shared out to.
 def deviceProblems(Map values) {
     def gpus = values.gpus_per_training

@@ -6,6 +6,7 @@ process REPORT {
     path tables
     path evaluations, stageAs: 'evaluation?/*'
     path models, stageAs: 'model?/*'
+    val folds // of the models, one each
     val options
     val package_digest
 
@@ -15,10 +16,10 @@ process REPORT {
     tuple val(task.process), eval('wssamnet --version'), topic: versions
 
     script:
+    def trained = [[models].flatten(), folds].transpose().collect { model, fold -> "--model ${model} --fold ${fold}" }.join(' ')
     """
     wssamnet --threads ${task.cpus} report --tables ${tables} \\
-        \$(printf -- '--evaluation %s ' evaluation*/*) \\
-        \$(for model in model*/*; do [ ! -e "\$model" ] || printf -- '--model %s ' "\$model"; done) \\
+        \$(printf -- '--evaluation %s ' evaluation*/*) ${trained} \\
         --out report.html --figures figures ${options}
     """
 

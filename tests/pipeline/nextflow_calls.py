@@ -54,11 +54,14 @@ class Pipeline:
         """``nextflow run main.nf`` with `words`."""
         return self.nextflow("run", self.checkout / "main.nf", *words, seconds=seconds, **environment)
 
+    def trace_rows(self, out: str = "out") -> list[dict[str, str]]:
+        """Every attempt at a task of the last run, as Nextflow has it."""
+        with (self.folder / out / "pipeline_info" / "trace.txt").open(encoding="utf-8") as stream:
+            return list(csv.DictReader(stream, delimiter="\t"))
+
     def trace(self, out: str = "out") -> list[tuple[str, str]]:
         """(process, status) of every task of the last run, sorted."""
-        with (self.folder / out / "pipeline_info" / "trace.txt").open(encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream, delimiter="\t"))
-        return sorted((row["process"].split(":")[-1], row["status"]) for row in rows)
+        return sorted((row["process"].split(":")[-1], row["status"]) for row in self.trace_rows(out))
 
     def started(self, out: str = "out") -> Counter[str]:
         """How many tasks of each process the last run started; one that did not end well is told with its status."""

@@ -106,6 +106,25 @@ def test_a_batch_that_is_lost_loses_the_one_case_alone(faulty: Pipeline) -> None
     assert "and 1 more" not in answer.output.split("as --tolerate allows:")[1]
 
 
+def test_going_on_uses_up_no_retry_and_keeps_the_memory(faulty: Pipeline) -> None:
+    statuses = (137, 85, 143, 85, 85, 137, 85, 143)
+    _fault(
+        faulty,
+        f'if [ "$1" = train ]; then echo >> {faulty.folder}/tries; tries=({" ".join(map(str, statuses))})\n'
+        f'exit "${{tries[$(wc -l < {faulty.folder}/tries) - 1]}}"; fi\n',
+    )
+    settings = faulty.folder / "large.config"
+    settings.write_text("executor.cpus = 8\nexecutor.memory = 99.GB\n", encoding="utf-8")
+    limits = ("-c", settings, "--max_cpus", 8, "--max_memory", "40 GB")
+    answer = _run(faulty, *limits, "--methods", "voxelmorph", "--tolerate", "voxelmorph", "--max_retries", 3)
+    assert answer.status == 0, answer.output
+    rows = [row for row in faulty.trace_rows() if row["process"].endswith("TRAIN_VOXELMORPH")]
+    rows.sort(key=lambda row: int(row["attempt"]))
+    assert tuple(int(row["exit"]) for row in rows) == statuses, "the fourth kill is one too many"
+    assert [row["memory"] for row in rows] == ["12 GB", *["24 GB"] * 5, *["36 GB"] * 2]
+    assert "tried 8 times" in " ".join(_plan(faulty).values())
+
+
 def test_what_stops_a_run_is_told_whole_and_kept(faulty: Pipeline) -> None:
     _fault(
         faulty,

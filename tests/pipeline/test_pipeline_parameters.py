@@ -41,6 +41,35 @@ def test_all_unknown_and_bad_parameters_are_told_at_once(pipeline: Pipeline) -> 
     assert not (pipeline.folder / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "--container: apptainer needs an image of its own (--container /shared/wssamnet.sif, "),
+        (
+            ("--container", "/none/wssamnet.sif"),
+            "--container: /none/wssamnet.sif does not exist (an image for apptainer)",
+        ),
+    ],
+)
+def test_an_image_that_would_be_looked_for_elsewhere_is_refused(
+    pipeline: Pipeline, words: tuple[str, ...], said: str
+) -> None:
+    answer = pipeline.run("-profile", "test,apptainer", "-stub-run", "--outdir", "out", *words)
+    assert answer.status != 0
+    assert said in answer.output
+    assert not (pipeline.folder / "out").exists()
+
+
+@pytest.mark.parametrize("parser", ["v1", "v2"])
+def test_profiles_in_the_documented_order_keep_what_each_asks_for(pipeline: Pipeline, parser: str) -> None:
+    for profile, wanted in (
+        ("apptainer,gpu,slurm", ("apptainer.runOptions = '--nv'", "maxForks = 0")),
+        ("docker,gpu", ("docker.runOptions = '--gpus all ", "maxForks = 1")),
+    ):
+        shown = pipeline.nextflow("config", "-flat", "-profile", profile, pipeline.checkout, NXF_SYNTAX_PARSER=parser)
+        assert [text for text in wanted if text not in shown.output] == [], shown.output
+
+
 def test_gpus_that_a_training_cannot_share_its_pairs_out_to_are_refused(pipeline: Pipeline) -> None:
     answer = pipeline.run("-profile", "test", "-stub-run", "--gpus_per_training", 3, "--batch_size", 2)
     assert answer.status != 0

@@ -30,7 +30,12 @@ def check(
     tests, named = (tuple(name.strip() for name in text.split(",") if name.strip()) for text in (test_cases, sessions))
     cases = examine_cohort(cohort, settings.modalities, coordinates=landmark_coordinates.value, sessions=named)
     split = split_cases(
-        [case.id for case in cases], test_cases=tests, test_ratio=test_ratio, folds=folds, seed=settings.seed
+        [case.id for case in cases],
+        test_cases=tests,
+        test_ratio=test_ratio,
+        folds=folds,
+        seed=settings.seed,
+        patients={case.id: case.patient for case in cases},
     )
     unjudged = check_roles(cases, split)
     write_manifest(cases, split, out)

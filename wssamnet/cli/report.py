@@ -16,6 +16,9 @@ def report(
     model: Annotated[
         list[Path] | None, typer.Option(metavar="FOLDER", help="Folder of a trained model. Repeatable.")
     ] = None,
+    fold: Annotated[
+        list[int] | None, typer.Option(metavar="N", help="Fold of the model at the same place. Repeatable.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="The page.")] = Path("report.html"),
     figures: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Where the figures go, as PDF and SVG for a publication.")
@@ -29,4 +32,6 @@ def report(
     from wssamnet.report import write_report
 
     listed = dict(text.partition("=")[::2] for text in parameter or [])
-    write_report(tables, evaluation, model or [], out, title=title, figures=figures, parameters=listed)
+    write_report(
+        tables, evaluation, model or [], out, title=title, figures=figures, parameters=listed, folds=fold or []
+    )

@@ -1,4 +1,4 @@
-"""A case: the files of one patient's fixed (pre-operative) and moving (follow-up) scan."""
+"""A case: the files of a patient's fixed (pre-operative) and moving (follow-up) scan."""
 
 from __future__ import annotations
 
@@ -84,12 +84,17 @@ class Case:
         moving: the scan that is brought there (follow-up).
         lesion: mask of the tumour on the fixed scan's grid, where known. Evaluation alone reads it, to say how
             far from the tumour a landmark lies; no method is told.
+        patient: whose scans these are, where a patient has several cases; the case's id where it is not said.
     """
 
     id: str
     fixed: Scan
     moving: Scan
     lesion: Path | None = None
+    patient: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "patient", self.patient or self.id)
 
     def scans(self) -> tuple[tuple[str, Scan], tuple[str, Scan]]:
         """("fixed", its scan), ("moving", its scan)."""
@@ -108,14 +113,17 @@ class Case:
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready description with absolute paths."""
         lesion = str(_whole(self.lesion)) if self.lesion else None
-        return {"id": self.id, "fixed": self.fixed.to_dict(), "moving": self.moving.to_dict(), "lesion": lesion}
+        patient = {"patient": self.patient} if self.patient != self.id else {}
+        scans = {side: scan.to_dict() for side, scan in self.scans()}
+        return {"id": self.id, **scans, "lesion": lesion, **patient}
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Case:
         """Build it from `to_dict`'s description."""
         lesion = content.get("lesion")
         fixed, moving = (Scan.from_dict(content[side]) for side in ("fixed", "moving"))
-        return cls(str(content["id"]), fixed, moving, Path(lesion) if lesion else None)
+        patient = str(content.get("patient", ""))
+        return cls(str(content["id"]), fixed, moving, Path(lesion) if lesion else None, patient)
 
 
 def read_case(path: str | Path) -> Case:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from os import cpu_count
 from os.path import realpath
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from wssamnet.cohort.scans import ScanReport, examine_scan, overlap
 from wssamnet.cohort.splits import Fold
 from wssamnet.errors import CohortError, WssamnetError
 from wssamnet.files import FOLDER_NAME, names_a_folder
+from wssamnet.kernels.threads import thread_count
 from wssamnet.landmarks import Coordinates
 
 
@@ -69,6 +69,23 @@ def _case_problems(case: Case, modalities: Sequence[str]) -> list[str]:
     return problems
 
 
+def _shared(cases: Sequence[Case]) -> list[str]:
+    """Images and landmarks in cases of different patients, of which one might be trained on and the other tested."""
+    owners: dict[str, Case] = {}
+    problems = []
+    for case in cases:
+        for path in dict.fromkeys(
+            file for _, scan in case.scans() for file in (*scan.images.values(), scan.landmarks) if file
+        ):
+            owner = owners.setdefault(realpath(path), case)
+            if owner.patient != case.patient:
+                problems.append(
+                    f"{path}: is given for cases {owner.id} and {case.id} (the same name for both in a column "
+                    "'patient' of the samplesheet, so that none is trained on where the other is tested)"
+                )
+    return problems
+
+
 def _problems(cases: Sequence[Case], modalities: Sequence[str]) -> list[str]:
     problems = _names(cases)
     has = {name for case in cases for _, scan in case.scans() for name in scan.images}
@@ -77,10 +94,10 @@ def _problems(cases: Sequence[Case], modalities: Sequence[str]) -> list[str]:
         problems.append(f"modalities: no scan of the cohort has {', '.join(unknown)} (they have {told})")
         modalities = [name for name in modalities if name in has]
     # numpy and zlib release the interpreter's lock, so threads do; few, since each holds whole images
-    with ThreadPoolExecutor(min(8, cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(8, thread_count())) as pool:
         for found in pool.map(lambda case: _case_problems(case, modalities), cases):
             problems += found
-    return list(dict.fromkeys(problems))
+    return list(dict.fromkeys([*problems, *_shared(cases)]))
 
 
 def check_cohort(cases: Sequence[Case], modalities: Sequence[str]) -> None:

@@ -87,7 +87,7 @@ def _brats_case(folder: Path, files: list[tuple[re.Match[str], Path]], problems:
             listed = ", ".join("_".join(key) for key in keys)
             problems.append(
                 f"{folder}: has {len(keys)} {wanted} scans, {listed} "
-                "(keep one in the folder, or choose pairs in a samplesheet)"
+                "(keep one in the folder, or choose pairs in a samplesheet with a column 'patient')"
             )
             sound = False
     if not sound:

@@ -1,8 +1,8 @@
 """A samplesheet: one row a case, one column a file, any file names.
 
 Columns: ``case``, ``fixed_<modality>`` and ``moving_<modality>`` (``fixed_t1ce``, …),
-``fixed_landmarks``, ``moving_landmarks``, ``fixed_mask``, ``moving_mask``, ``fixed_lesion``. Paths
-are relative to the sheet's folder; an empty cell means that there is no such file.
+``fixed_landmarks``, ``moving_landmarks``, ``fixed_mask``, ``moving_mask``, ``fixed_lesion``; and ``patient``,
+where one has several rows. Paths are relative to the sheet's folder; an empty cell means that there is no such file.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from wssamnet.cohort.cases import Case, Scan
 
-_USUAL = ("case", *(f"{side}_{name}" for side in ("fixed", "moving")
+_USUAL = ("case", "patient", *(f"{side}_{name}" for side in ("fixed", "moving")
                     for name in ("t1", "t1ce", "t2", "flair", "landmarks", "mask")), "fixed_lesion")  # fmt: skip
 _KINDS = ("landmarks", "mask", "lesion")  # not images
 _LONGEST = 1 << 26  # bytes
@@ -29,7 +29,7 @@ def _column_problem(name: str) -> str | None:
     side, _, what = name.partition("_")
     # an image may have any name, but none that is nearly that of something else
     slip = what not in _KINDS and difflib.get_close_matches(what, _KINDS, n=1, cutoff=0.75)
-    if name == "case" or (side in ("fixed", "moving") and what and not slip):
+    if name in ("case", "patient") or (side in ("fixed", "moving") and what and not slip):
         return None
     near = difflib.get_close_matches(name, _USUAL, n=1)
     hint = f"did you mean {near[0]}?" if near else "case, fixed_t1ce, moving_t1ce, fixed_landmarks, …"
@@ -88,7 +88,7 @@ def read_samplesheet(path: Path) -> tuple[tuple[Case, ...], tuple[str, ...]]:
         for side, files in sides.items():
             landmarks, mask = files.pop("landmarks", None), files.pop("mask", None)
             scans[side] = Scan(files, landmarks, mask)
-        cases.append(Case(cells["case"], **scans, lesion=lesion))
+        cases.append(Case(cells["case"], **scans, lesion=lesion, patient=cells.get("patient", "")))
     if not cases and not problems:
         problems.append(f"{path}: has no row below the header (one row a case)")
     return tuple(cases), tuple(problems)

@@ -1,9 +1,9 @@
-"""Who trains and who tests; a case is one patient, and never both in one fold."""
+"""Who trains and who tests; in one fold no patient does both."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +40,10 @@ def _given(ids: list[str], test_cases: Sequence[str]) -> list[tuple[str, ...]]:
     return [tuple(sorted(set(test_cases)))]
 
 
+def _cases_of(patients: Sequence[str], of: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(sorted(name for name, patient in of.items() if patient in patients))
+
+
 def split_cases(
     ids: Sequence[str],
     *,
@@ -47,19 +51,22 @@ def split_cases(
     test_ratio: float | None = None,
     folds: int = 0,
     seed: int = 0,
+    patients: Mapping[str, str] | None = None,
 ) -> list[Fold]:
     """Split a cohort by patient; the same ids and seed give the same split in whatever order they come.
 
     Args:
         ids: the cohort's case ids.
         test_cases: ids to test on; wins over `test_ratio`.
-        test_ratio: share of cases to test on, drawn at random; rounded, at least one case.
+        test_ratio: share of patients to test on, drawn at random; rounded, at least one.
         folds: number of folds, each case tested once; wins over `test_ratio`.
         seed: of the draw.
+        patients: id to patient, where several cases are one patient's; the others are patients of their own.
 
     Raises:
         CohortError: both a list and folds, nothing asked for, an unknown id (with the nearest known
-            one), a ratio outside (0, 1), more folds than cases, no case left to train on.
+            one), a ratio outside (0, 1), more folds than patients, one that would train and test, no case left to
+            train on.
     """
     names = sorted(set(ids))
     if len(names) != len(ids):
@@ -70,22 +77,29 @@ def split_cases(
         raise CohortError(["the cohort holds no case"])
     if test_cases and folds:
         raise CohortError(["test_cases, folds: both are given (one of them)"])
-    shuffled = [names[n] for n in np.random.default_rng(seed).permutation(len(names))]
+    of = {name: (patients or {}).get(name, name) for name in names}
+    everyone = sorted(set(of.values()))
+    shuffled = [everyone[n] for n in np.random.default_rng(seed).permutation(len(everyone))]
     if test_cases:
         tests = _given(names, test_cases)
     elif folds:
-        if not 2 <= folds <= len(names):
-            raise CohortError([f"folds: {folds} for {len(names)} cases (a number from 2 to the number of cases)"])
-        tests = [tuple(str(name) for name in part) for part in np.array_split(np.array(shuffled), folds)]
+        if not 2 <= folds <= len(everyone):
+            who = "cases" if len(everyone) == len(names) else "patients"
+            raise CohortError([f"folds: {folds} for {len(everyone)} {who} (a number from 2 to the number of {who})"])
+        tests = [_cases_of([str(one) for one in part], of) for part in np.array_split(np.array(shuffled), folds)]
     elif test_ratio is not None:
         if not 0 < test_ratio < 1:
             raise CohortError([f"test_ratio: {test_ratio} (a number between 0 and 1)"])
-        tests = [tuple(shuffled[: max(1, round(test_ratio * len(names)))])]
+        tests = [_cases_of(shuffled[: max(1, round(test_ratio * len(everyone)))], of)]
     else:
         raise CohortError(["test_cases, test_ratio, folds: no test case is asked for (one of them)"])
     result = []
     for index, test in enumerate(tests, start=1):
         train = tuple(name for name in names if name not in set(test))
+        if both := [name for name in train if of[name] in {of[tested] for tested in test}]:
+            raise CohortError(
+                [f"test_cases: {name} is trained on, patient {of[name]} is tested (all cases of one)" for name in both]
+            )
         if not train:
             raise CohortError(
                 [

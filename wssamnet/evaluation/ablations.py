@@ -224,7 +224,8 @@ def variant_rows(table: pd.DataFrame) -> list[tuple[str, list[str]]]:
             *(number(row.mean_error, ".2f"), number(row.median_error, ".2f"), number(row.sd_seeds, ".2f")),
             number(row.difference, "+.2f"),
             "–" if np.isnan(row.ci_low) else f"{row.ci_low:+.2f} to {row.ci_high:+.2f}",
-            *(number(row.p_holm, ".3f"), number(row.robustness, ".2f"), number(100 * row.folding, ".3f")),
+            "< 0.001" if row.p_holm < 0.001 else number(row.p_holm, ".3f"),
+            *(number(row.robustness, ".2f"), number(100 * row.folding, ".3f")),
         ]
         count = f"{row.cases} × {row.seeds}" + (f" ({row.missing} missing)" if row.missing else "")
         rows.append((row.variant, [row.changes or "–", *figures, count]))

@@ -167,7 +167,7 @@ def table_one(results: Sequence[Result], error: ErrorKind = "euclidean", planned
             counts.append(None if known is None else len(known))
         label = kind.label
         if kind.figure == "seconds" and devices == {"cpu"}:
-            label = "Mean CPU time"
+            label = "Mean time on CPU"
         rows.append(Row(kind.key, label, kind.unit, kind.decimals, tuple(values), tuple(counts)))
     notes = tuple(_notes(frame, results, methods_of(results), error))
     return Table(error, len(cases), tuple(columns), tuple(rows), notes, tuple(_failures(frame)))

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import torch
 
 from wssamnet.errors import SettingsError
 from wssamnet.models.wssamnet import WSSAMNet
+
+
+def unseen_gpus() -> str:
+    """What is wrong where Slurm gave this job GPUs that PyTorch cannot see; empty where all is well."""
+    given = os.environ.get("SLURM_JOB_GPUS", "")
+    if not given or torch.cuda.is_available():
+        return ""
+    return (
+        f"its job has GPU {given}, but PyTorch sees none, so it runs on cores "
+        "(in a container, the profile gpu; otherwise a PyTorch with CUDA that fits the driver)"
+    )
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ class Model:
     """One trained network.
 
     Args:
-        name: its stage, with the folder's name where two are of one stage.
+        name: its stage, with the fold, or else the folder's name, where several are of one stage.
         record: ``training.json``.
         settings: ``settings.json``'s settings.
         losses: ``losses.csv``.
@@ -77,26 +77,25 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def table_rows(table: Table) -> list[tuple[str, str, list[Cell]]]:
-    """Label, unit and cells of each row of Table 1; among our methods the best is marked."""
+    """Label, unit and cells of each row of Table 1; the best of our methods with the most cases is marked."""
     rows = []
     for row in table.rows:
-        ours = [
-            value
-            for column, value in zip(table.columns, row.values, strict=True)
-            if not column.reference and column.name != BEFORE and value is not None
-        ]
+        own = [not column.reference and column.name != BEFORE for column in table.columns]
+        most = max((n for mine, n in zip(own, row.n, strict=True) if mine and n is not None), default=0)
+        # easier cases alone would make any method the best
+        whole = [mine and n == most for mine, n in zip(own, row.n, strict=True)]
+        ours = [value for value, counts in zip(row.values, whole, strict=True) if counts and value is not None]
         best = None
         if len(ours) > 1 and row.key in _BEST_LOW + _BEST_HIGH:
             best = round(min(ours) if row.key in _BEST_LOW else max(ours), row.decimals)
         cells = []
-        for column, value, n in zip(table.columns, row.values, row.n, strict=True):
+        for column, value, n, counts in zip(table.columns, row.values, row.n, whole, strict=True):
             decimals = min(row.decimals, 2) if column.reference else row.decimals
-            own = not column.reference and column.name != BEFORE
             cells.append(
                 Cell(
                     cell_text(value, None if value is not None else n, decimals, table.cases),
                     n if value is not None and n not in (None, table.cases) else None,
-                    own and value is not None and best is not None and round(value, row.decimals) == best,
+                    counts and value is not None and best is not None and round(value, row.decimals) == best,
                     column.reference,
                 )
             )
@@ -104,14 +103,15 @@ def table_rows(table: Table) -> list[tuple[str, str, list[Cell]]]:
     return rows
 
 
-def problem_lines(cases: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """(method and case, what, status) of everything that failed, is missing or was warned of; failures first."""
+def problem_lines(cases: pd.DataFrame, models: Sequence[Model] = ()) -> list[tuple[str, str, str]]:
+    """(method and case, or training; what; status) of all that failed, is missing or was warned of; failures first."""
     lines = [(where, problems or "some figures are missing", status) for where, status, problems in failed_lines(cases)]
     warned = cases[(cases["status"] == "ok") & (cases["problems"] != "")]
     lines += [
         (f"{method}, {case}", problems, "warning")
         for method, case, problems in zip(warned["method"], warned["case"], warned["problems"], strict=True)
     ]
+    lines += [(model.name, text, "warning") for model in models for text in model.record.get("problems", [])]
     order = {"missing": 0, "incomplete": 1, "warning": 2}
     return sorted(lines, key=lambda line: (order.get(line[2], 0), line[0]))
 
@@ -125,14 +125,20 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise WssamnetError(f"is damaged: {error}", path, "train again") from None
 
 
-def read_models(folders: Sequence[Path]) -> list[Model]:
+def read_models(folders: Sequence[Path], folds: Sequence[int] = ()) -> list[Model]:
     """The trained networks, in the order given.
+
+    Args:
+        folders: of trained networks.
+        folds: the fold of each, where they are known.
 
     Raises:
         WssamnetError: a folder holds neither ``training.json`` nor ``losses.csv``, or they are damaged.
     """
+    if folds and len(folds) != len(folders):
+        raise WssamnetError(f"{len(folders)} models and {len(folds)} folds are given", remedy="a fold for each model")
     models = []
-    for folder in map(Path, folders):
+    for number, folder in enumerate(map(Path, folders)):
         record, settings = _read_json(folder / "training.json"), _read_json(folder / "settings.json")
         losses = None
         if (folder / "losses.csv").is_file():
@@ -142,11 +148,12 @@ def read_models(folders: Sequence[Path]) -> list[Model]:
         if not record and losses is None:
             raise WssamnetError("holds no record of a training", folder, "a folder of a `wssamnet train-…` verb")
         stage = str(record.get("stage") or folder.name)
-        models.append((stage, folder.name, Model(stage, record, dict(settings.get("settings") or settings), losses)))
+        place = f", fold {folds[number]}" if folds else f" ({folder.name})"
+        models.append((stage, place, Model(stage, record, dict(settings.get("settings") or settings), losses)))
     stages = [stage for stage, _, _ in models]
     return [
-        Model(stage if stages.count(stage) == 1 else f"{stage} ({name})", model.record, model.settings, model.losses)
-        for stage, name, model in models
+        Model(stage if stages.count(stage) == 1 else f"{stage}{place}", model.record, model.settings, model.losses)
+        for stage, place, model in models
     ]
 
 

@@ -70,7 +70,8 @@ def _drawings(
         main.append(
             Drawing(
                 "cumulative_error",
-                "Share of all landmarks whose error is at most x. The further up and left, the better.",
+                "Share of a method's landmarks whose error is at most x. The further up and left, the better, "
+                "where all have the same cases.",
                 cumulative_curve(landmarks, methods, error, unit),
             )
         )
@@ -168,6 +169,7 @@ def write_report(
     title: str = "Registration report",
     figures: Path | None = None,
     parameters: Mapping[str, str] | None = None,
+    folds: Sequence[int] = (),
 ) -> Path:
     """Write the report, whole or not at all; nothing in it is fetched from anywhere.
 
@@ -179,6 +181,7 @@ def write_report(
         title: of the page.
         figures: a folder for the figures as PDF and SVG; None for none.
         parameters: of the pipeline that made all this, to be listed.
+        folds: of the models, one each, where they are known.
 
     Returns:
         `out`.
@@ -196,7 +199,7 @@ def write_report(
     known = cases[cases["status"] != "missing"]
     if set(zip(known["method"], known["case"], strict=True)) != {(result.method, result.case) for result in results}:
         raise WssamnetError("are not the tables of these evaluations", tables, "run `wssamnet tables` on the same")
-    trained = read_models(models)
+    trained = read_models(models, folds)
     drawings = _drawings(cases, landmarks, methods, trained, table.error)
     lines, script = case_lines(cases), _script()
     where = read_where(tables, results, cases, landmarks, methods, {line.case: n for n, line in enumerate(lines)})
@@ -218,7 +221,7 @@ def write_report(
         before=BEFORE,
         rows=table_rows(table),
         ours=sum(not column.reference for column in table.columns),
-        problems=problem_lines(cases),
+        problems=problem_lines(cases, trained),
         figures=inline,
         statistics=_statistics(read_table(tables / "statistics.csv")),
         where=where,

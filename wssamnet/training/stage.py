@@ -13,6 +13,7 @@ import csv
 import os
 import platform
 import re
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from torch import nn
 from wssamnet.files import folder_atomically, require_free, write_json
 from wssamnet.kernels.memory import keep_freed_memory
 from wssamnet.models.persistence import Kind, save_model
+from wssamnet.models.placement import unseen_gpus
 from wssamnet.settings import Settings
 from wssamnet.training.curves import draw_losses
 from wssamnet.training.dataset import TrainingSet
@@ -91,6 +93,9 @@ def train_and_save(
         WssamnetError: `out` holds anything else, or cannot be replaced; told before the training.
     """
     require_free(Path(out), _FILES, ("training.json", "stage", plan.name))
+    unseen = unseen_gpus()
+    if unseen and processes.first:
+        print(f"wssamnet: {plan.name}: {unseen}", file=sys.stderr, flush=True)
     history, seconds = run_training(model, losses, plan, processes)
     out = Path(out)
     if not processes.first:
@@ -113,6 +118,7 @@ def train_and_save(
             "threads": torch.get_num_threads(),
             "processes": processes.count,
             "device": str(processes.device),
+            **({"problems": [unseen]} if unseen else {}),
             "versions": _versions(),
             "cases": cases.ids,
             "shape": list(cases.shape),

@@ -161,6 +161,9 @@ SHEETS = [
         says="sheet.csv: row 2 has no case id (one in column 'case')"),
     Entry("a file that is not there", lambda p: p.sheet(fixed_t1ce="missing.nii.gz"),
         says="missing.nii.gz: there is no such file (a .nii or .nii.gz file)"),
+    Entry("one patient's scan in the rows of two", lambda p: p.sheet(fixed_t1ce=p.file("00_t1ce", 2)),
+        says="BraTSReg_002_00_0000_t1ce.nii.gz: is given for cases p1 and p2 (the same name for both in a column "
+             "'patient' of the samplesheet, so that none is trained on where the other is tested)"),
     Entry("an id that climbs out of the folder", lambda p: p.sheet(case="../../x"),
         says="case '../../x': the id cannot name a folder everywhere (letters, digits, '.', '_' and '-', at most "
              "100, a letter or digit first)"),

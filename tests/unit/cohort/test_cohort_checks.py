@@ -276,3 +276,20 @@ def test_odd_but_valid_grids_pass(make_cohort: Make, odd_grid: Grid) -> None:
         ijk = np.array([[3, 4, 5], [15, 12, 9]])
         write_landmarks(root / marks, Landmarks((1, 2), odd_grid.convert(ijk, Frame.IJK, Frame.LPS)))
     assert len(examine_cohort(root, ("t1ce",))) == 1
+
+
+@pytest.mark.parametrize("patient", ["BraTSReg_001", ""])
+def test_a_scan_in_two_cases_wants_one_patient(make_cohort: Make, tmp_path: Path, patient: str) -> None:
+    root = make_cohort(1)
+    sheet = tmp_path / "sheet.csv"
+    files = f"cohort/{FIXED},cohort/{MOVING},cohort/{FIXED_CSV},cohort/{MOVING_CSV}"
+    rows = [f"{case},{patient},{files}" for case in ("BraTSReg_001", "again")]
+    head = "case,patient,fixed_t1ce,moving_t1ce,fixed_landmarks,moving_landmarks"
+    sheet.write_text("\n".join((head, *rows)) + "\n", encoding="utf-8")
+    if patient:
+        assert [case.patient for case in examine_cohort(sheet, ["t1ce"])] == [patient] * 2
+        return
+    with pytest.raises(CohortError) as caught:
+        examine_cohort(sheet, ["t1ce"])
+    assert len(caught.value.problems) == 4, "each file once"
+    assert f"{root / FIXED}: is given for cases BraTSReg_001 and again" in caught.value.problems[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from wssamnet.cohort import read_cohort
+from wssamnet.cohort import Case, read_cohort
 from wssamnet.errors import CohortError
 
 HEADER = "case,fixed_t1ce,moving_t1ce,fixed_landmarks,moving_landmarks,fixed_mask,moving_mask"
@@ -35,6 +35,13 @@ def test_a_lesion_is_the_cases_and_no_image(tmp_path: Path) -> None:
     assert second.lesion is None
 
 
+def test_a_patient_may_have_several_rows(tmp_path: Path) -> None:
+    text = "case,patient,fixed_t1ce,moving_t1ce\na1,a,f.nii,m.nii\na2,a,f.nii,n.nii\nb,,g.nii,o.nii\n"
+    cases = read_cohort(write(tmp_path, text), ["t1ce"])
+    assert [case.patient for case in cases] == ["a", "a", "b"], "its own id where none is said"
+    assert [Case.from_dict(case.to_dict()) for case in cases] == cases
+
+
 @pytest.mark.parametrize("oddity", ["bom", "crlf", "semicolons", "tabs", "spaces", "blank lines", "capitals"])
 def test_what_spreadsheets_do_is_accepted(tmp_path: Path, oddity: str) -> None:
     text = f"{HEADER}\np1,f.nii,m.nii,f.csv,m.csv,,\n"
@@ -62,7 +69,8 @@ def test_order_of_the_sheet_is_kept(tmp_path: Path) -> None:
     [
         ("", "is empty"),
         (f"{HEADER}\n", "no row below the header"),
-        ("patient,fixed_t1ce\np1,x\n", "column 'patient' is not known"),
+        ("subject,fixed_t1ce\np1,x\n", "column 'subject' is not known"),
+        ("case,patients,fixed_t1ce\na,p1,x\n", r"column 'patients' is not known \(did you mean patient\?"),
         ("case,fixed_t1ce,movingt1ce\np1,x,y\n", r"column 'movingt1ce' is not known \(did you mean moving_t1ce\?"),
         ("case,fixed_t1ce,fixed_masks\np1,x,y\n", r"column 'fixed_masks' is not known \(did you mean fixed_mask\?"),
         ("case,fixed_t1ce,moving_landmark\np1,x,y\n", r"'moving_landmark' is not known .*mean moving_landmarks\?"),

@@ -68,6 +68,35 @@ def test_impossible_wishes(wish: dict[str, Any], said: str) -> None:
         split_cases(IDS, **wish)
 
 
+VISITS = {"a1": "a", "a2": "a", "b1": "b", "b2": "b", "b3": "b", "c": "c", "d": "d"}
+
+
+@pytest.mark.parametrize("wish", [{"test_ratio": 0.4}, {"folds": 3}, {"test_cases": ["b1", "b2", "b3", "c"]}])
+@pytest.mark.parametrize("seed", range(5))
+def test_no_patient_trains_and_tests(wish: dict[str, Any], seed: int) -> None:
+    found = split_cases(list(VISITS), **wish, seed=seed, patients=VISITS)
+    for fold in found:
+        assert not {VISITS[name] for name in fold.train} & {VISITS[name] for name in fold.test}
+        assert sorted([*fold.train, *fold.test]) == sorted(VISITS)
+    if "folds" in wish:
+        assert sorted(name for fold in found for name in fold.test) == sorted(VISITS), "each case is tested once"
+    if "test_ratio" in wish:
+        assert len({VISITS[name] for name in found[0].test}) == 2, "two of four patients"
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        ({"test_cases": ["b1", "c"]}, "b2 is trained on, patient b is tested"),
+        ({"folds": 5}, "folds: 5 for 4 patients"),
+        ({"test_cases": list(VISITS)}, "is left to train on"),
+    ],
+)
+def test_wishes_that_patients_forbid(wish: dict[str, Any], said: str) -> None:
+    with pytest.raises(CohortError, match=said):
+        split_cases(list(VISITS), **wish, patients=VISITS)
+
+
 def test_every_unknown_id_is_listed() -> None:
     with pytest.raises(CohortError) as caught:
         split_cases(IDS, test_cases=["x", "y"])

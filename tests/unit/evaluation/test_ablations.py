@@ -131,6 +131,12 @@ def test_a_seed_or_a_variant_without_any_evaluation_stays_in_the_table(errors: E
     assert cells == [*["–"] * 9, "0 × 0 (6 missing)"]
 
 
+def test_a_small_p_is_not_zero(errors: Errors) -> None:
+    table = _table(errors).reset_index()
+    table.loc[1, "p_holm"] = 4e-4
+    assert variant_rows(table)[1][1][6] == "< 0.001"
+
+
 def test_the_main_table_holds_the_methods_alone(
     errors: Errors, write: Callable[[Errors], tuple[list[Path], Path]], tmp_path: Path
 ) -> None:

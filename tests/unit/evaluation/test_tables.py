@@ -102,12 +102,12 @@ def test_the_rows_are_the_papers(evaluations: list[Path], tmp_path: Path) -> Non
     assert table["mine"].tolist()[:6] == pytest.approx([2, 2, 4, 4, 2 / 3, 2 / 3], rel=1e-5)
     assert table["identity"].tolist()[4] == 0
     by_name = table.set_index(table["row"] + " " + table["unit"].fillna(""))
-    assert by_name.loc["Mean CPU time s", "mine"] == 30
-    assert by_name.loc["Mean CPU time min", "mine"] == 0.5
+    assert by_name.loc["Mean time on CPU s", "mine"] == 30
+    assert by_name.loc["Mean time on CPU min", "mine"] == 0.5
     assert by_name.loc["Mean share of folding voxels %", "mine"] == 1
     assert table["n identity"].tolist()[0] == 2
     assert table["n mine"].tolist()[0] == 1
-    assert by_name.loc["Mean CPU time s", "n ants"] == 2  # time is known of both, the errors of one
+    assert by_name.loc["Mean time on CPU s", "n ants"] == 2  # time is known of both, the errors of one
     assert table["n ants"].tolist()[0] == 1
 
 

@@ -11,7 +11,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from wssamnet.errors import SettingsError
 from wssamnet.losses import focal, smoothness
 from wssamnet.models.persistence import build_model
-from wssamnet.models.placement import Placement
+from wssamnet.models.placement import Placement, unseen_gpus
 from wssamnet.models.wssamnet import WSSAMNet
 from wssamnet.settings import Settings, make_settings
 
@@ -104,3 +104,15 @@ def test_too_few_gpus_are_refused(monkeypatch: pytest.MonkeyPatch, gpus: int) ->
     three = Placement.three()
     assert str(three) == "cuda:0, cuda:1, cuda:2"
     assert (three.segmentation_fixed.index, three.registration.index) == (0, 2)
+
+
+@pytest.mark.parametrize(("given", "seen", "told"), [("0,1", False, True), ("0", True, False), (None, False, False)])
+def test_a_gpu_that_is_given_and_not_seen_is_told(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, seen: bool, told: bool
+) -> None:
+    monkeypatch.delenv("SLURM_JOB_GPUS", raising=False)
+    if given:
+        monkeypatch.setenv("SLURM_JOB_GPUS", given)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: seen)
+    assert unseen_gpus().startswith("its job has GPU 0,1, but PyTorch sees none") is told
+    assert bool(unseen_gpus()) is told
