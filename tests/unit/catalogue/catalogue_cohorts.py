@@ -85,10 +85,10 @@ FOLDERS = [
         says="cohort.zip: is neither a folder nor a samplesheet (a .csv file)"),
     Entry("two follow-ups of one case", lambda p: _copy(p, "01_t1ce", "BraTSReg_001_02_0300_t1ce.nii.gz"),
         says="cohort/BraTSReg_001: has 2 follow-up scans, 01_0106, 02_0300 (keep one in the folder, or choose "
-             "pairs in a samplesheet)"),
+             "pairs in a samplesheet with a column 'patient')"),
     Entry("two baselines of one case", lambda p: _copy(p, "00_t1ce", "BraTSReg_001_00_0007_t1ce.nii.gz"),
         says="cohort/BraTSReg_001: has 2 baseline scans, 00_0000, 00_0007 (keep one in the folder, or choose "
-             "pairs in a samplesheet)"),
+             "pairs in a samplesheet with a column 'patient')"),
     Entry("no baseline", lambda p: _gone(p, "00"),
         says="cohort/BraTSReg_002: has no baseline scan (files named BraTSReg_002_00_0000_….nii.gz)"),
     Entry("no follow-up", lambda p: _gone(p, "01"),
