@@ -14,6 +14,9 @@ from wssamnet.registration.protocol import Registration
 from wssamnet.registration.refinement import SCHEDULES, Field, Mask, refine
 from wssamnet.registration.voxels import registration_from_voxels
 
+Side = Literal["fixed", "moving"]
+CUT = 0.005  # of the brain: about a millimetre of its width, which pulls nothing
+
 
 def on_working_grid(lesion: Volume | None, case: PreparedCase, transform: AffineMap | None = None) -> Mask | None:
     """A lesion where a case is registered; what any part of it reaches is lesion.
@@ -27,6 +30,33 @@ def on_working_grid(lesion: Volume | None, case: PreparedCase, transform: Affine
         return None
     share = resample(Volume(lesion.data.astype(np.float32), lesion.grid), case.grid, transform)
     return np.asarray(share.data > 0)
+
+
+def beyond_scan(case: PreparedCase, side: Side) -> Mask | None:
+    """Where a scan was not taken, on the working grid; None where the other's brain loses at most `CUT`.
+
+    Its zeros there are no image: matched with tissue, they would pull the field to the scan's edge.
+
+    Args:
+        case: the pair, pre-aligned.
+        side: "fixed" or "moving".
+    """
+    native = case.native_grid(side)
+    onto = np.linalg.inv(native.lps_affine) @ (case.prealignment.matrix if side == "moving" else np.eye(4))
+    onto = onto @ case.grid.lps_affine  # working indices to native ones
+    i, j, k = (axis.astype(np.float32) for axis in np.ogrid[tuple(map(slice, case.grid.shape))])
+    outside = np.zeros(case.grid.shape, bool)
+    for row, count in zip(onto[:3].astype(np.float32), native.shape, strict=True):
+        place = row[0] * i + row[1] * j + row[2] * k + row[3]
+        outside |= (place < -0.5) | (place > count - 0.5)
+    other = case.array("moving_mask" if side == "fixed" else "fixed_mask")
+    return outside if np.count_nonzero(outside & other) > CUT * np.count_nonzero(other) else None
+
+
+def _either(first: Mask | None, second: Mask | None) -> Mask | None:
+    if first is None or second is None:
+        return second if first is None else first
+    return np.asarray(first | second)
 
 
 class RefinementRegistrar:
@@ -60,8 +90,8 @@ class RefinementRegistrar:
         fixed, moving = (np.asarray(case.array(side), dtype=np.float32) for side in ("fixed", "moving"))
         start = self.start(case)
         lesions = (
-            on_working_grid(self.fixed_lesion, case),
-            on_working_grid(self.moving_lesion, case, case.prealignment),
+            _either(on_working_grid(self.fixed_lesion, case), beyond_scan(case, "fixed")),
+            _either(on_working_grid(self.moving_lesion, case, case.prealignment), beyond_scan(case, "moving")),
         )
         displacement = refine(fixed, moving, case.grid, start=start, schedule=SCHEDULES[self.schedule], lesions=lesions)
         return registration_from_voxels(case, displacement, {"refinement": self.schedule})

@@ -1,0 +1,70 @@
+"""Scans that were not taken far enough: where one ends, the refinement asks nothing of the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from wssamnet.geometry import Grid
+from wssamnet.images import Volume, write_image
+from wssamnet.landmarks import read_landmarks
+from wssamnet.preprocessing.prepared import PreparedCase
+from wssamnet.registration import refined
+from wssamnet.registration.protocol import run
+from wssamnet.registration.refined import RefinementRegistrar, Side, beyond_scan
+
+Make = Callable[..., PreparedCase]
+SHAPE = (36, 40, 44)
+
+
+def _cut(case: PreparedCase, side: Side, slices: int) -> None:
+    """Leave the lowest slices of a scan out, as if they had never been taken; its file is stored flipped."""
+    for name in (side, f"{side}_mask"):
+        array = np.array(case.array(name))
+        array[..., :slices] = 0
+        np.save(case.folder / f"{name}.npy", array)
+    kept = case.image(side).data[::-1, :, slices:]
+    affine = case.grid.affine @ np.diag([-1.0, 1.0, 1.0, 1.0])
+    affine[:3, 3] = (case.grid.affine @ [SHAPE[0] - 1, 0, slices, 1])[:3]
+    write_image(case.folder / f"{side}.nii.gz", Volume(np.ascontiguousarray(kept), Grid(kept.shape, affine)))
+
+
+@pytest.mark.parametrize("side", ["fixed", "moving"])
+def test_what_lies_beyond_a_scan_is_known_to_the_voxel(make_prepared: Make, side: Side) -> None:
+    case = make_prepared(shape=SHAPE)
+    assert beyond_scan(case, side) is None
+    _cut(case, side, 14)
+    found = beyond_scan(case, side)
+    assert found is not None
+    wanted = np.zeros(SHAPE, bool)
+    wanted[..., :14] = True
+    np.testing.assert_array_equal(found, wanted)
+    assert beyond_scan(case, "moving" if side == "fixed" else "fixed") is None
+
+
+def test_a_shaved_edge_changes_nothing(make_prepared: Make) -> None:
+    case = make_prepared(shape=SHAPE)
+    lowest = int(np.flatnonzero(case.array("fixed_mask").any(axis=(0, 1)))[0])
+    _cut(case, "moving", lowest + 1)
+    assert beyond_scan(case, "moving") is None
+
+
+@pytest.mark.parametrize("schedule", ["fast", "accurate"])
+@pytest.mark.parametrize("side", ["fixed", "moving"])
+def test_tissue_is_not_pulled_to_a_scans_edge(
+    make_prepared: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: Side, schedule: str
+) -> None:
+    case = make_prepared(shape=SHAPE, amplitude=2.0, landmarks=80)
+    truth = read_landmarks(case.folder / "truth.csv").points
+    whole = run(RefinementRegistrar(schedule), case, tmp_path / "whole")
+    _cut(case, side, 16)
+    told = run(RefinementRegistrar(schedule), case, tmp_path / "told")
+    monkeypatch.setattr(refined, "CUT", 1.0)
+    untold = run(RefinementRegistrar(schedule), case, tmp_path / "untold")
+    seen = truth[:, 2] > 4.0 * 19  # above the cut, and no farther from it than the deformation reaches
+    found = (read_landmarks(folder / "landmarks.csv").points for folder in (whole, told, untold))
+    errors = [np.linalg.norm(points - truth, axis=1)[seen] for points in found]
+    assert errors[1].mean() < 1.1 * errors[0].mean()
+    assert errors[2].mean() > 1.15 * errors[1].mean()
