@@ -26,6 +26,7 @@ _ISAL_ERROR: type[Exception] = igzip_lib.IsalError  # type: ignore[assignment]  
 _SHEAR = 1e-4  # cosine between voxel axes up to which ITK takes them for perpendicular
 _UNITS = {0: "mm", 1: "meter", 2: "mm", 3: "micron"}  # no unit is taken for mm
 _TRAILING = 1 << 20  # bytes that may follow the voxels, padding
+_POSITIONS = ("NREG_TRANS", "Mapping")  # NiftyReg's and SPM's deformations: where a voxel goes, RAS mm
 _VECTOR = 1007  # NIFTI_INTENT_VECTOR: what ITK and ANTs write for displacement fields, values in LPS
 
 
@@ -247,6 +248,11 @@ def read_displacement(path: str | Path) -> tuple[NDArray[np.float32], Grid]:
     image = _load(path)
     if len(image.shape) != 5 or image.shape[3:] != (1, 3):
         raise ImageError(f"has shape {image.shape}", path, "a displacement field (X, Y, Z, 1, 3) in LPS mm")
+    kind = bytes(image.header["intent_name"]).rstrip(b"\0").decode("latin-1")
+    if kind.startswith(_POSITIONS):
+        raise ImageError(
+            f"holds positions, not displacements: its intent is '{kind}'", path, "a displacement field in LPS mm"
+        )
     grid = _grid(image, image.shape[:3], path)
     data = np.ascontiguousarray(_content(image, path)[:, :, :, 0, :], dtype=np.float32)
     _require_finite(data, path)

@@ -54,7 +54,8 @@ class Prealignment:
 
 def _centroid(scan: Coarse) -> Array:
     """Centre of the brain, LPS mm."""
-    index = np.stack(np.nonzero(scan.brain > 0.5), axis=1)
+    within = scan.brain > 0.5
+    index = np.stack(np.nonzero(within if within.any() else scan.brain > 0), axis=1)
     return scan.grid.convert(index.mean(axis=0), Frame.IJK, Frame.LPS)
 
 

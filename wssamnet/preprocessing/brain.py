@@ -12,7 +12,7 @@ from scipy import ndimage
 from wssamnet.fields import AffineMap
 from wssamnet.geometry import Array, Frame, Grid
 
-_EMPTY = 0.05  # share of voxels at exactly 0 from which an image counts as skull-stripped
+_EMPTY = 0.3  # share of voxels at exactly 0 from which an image counts as skull-stripped; a tight box has nearly half
 _SPECK = 1e-3  # parts smaller than this share of the foreground are not tissue
 _BINS = 256
 _RINGING = 0.1  # negative values that are smaller than this share of the positive ones come from interpolation
@@ -28,7 +28,8 @@ def otsu(values: NDArray[Any]) -> float:
     mass = np.cumsum(counts * centres)
     with np.errstate(divide="ignore", invalid="ignore"):
         between = below * above * (mass / below - (mass[-1] - mass) / above) ** 2
-    return float(edges[1:][int(np.nanargmax(between[:-1]))])
+    # all in one bin leaves nothing to part
+    return float(edges[1:][int(np.nanargmax(np.nan_to_num(between[:-1])))])
 
 
 def _foreground(image: NDArray[Any]) -> NDArray[np.bool_]:

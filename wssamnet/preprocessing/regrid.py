@@ -78,7 +78,8 @@ def regrid(
         (C, X, Y, Z) float16 on `target`, 0 outside the returned mask, and that mask.
     """
     values = np.concatenate([channels, mask[None].astype(np.float32)])
-    coarser = target.spacing.mean() / source.spacing
+    # a target voxel's width along each source axis, in source voxels
+    coarser = np.sqrt((index_map(source, target, AffineMap())[:3, :3] ** 2).sum(axis=1))
     if coarser.max() > _COARSER:
         # together with the linear interpolation about the target voxel's own width
         sigma = 0.42 * np.sqrt(np.maximum(coarser**2 - 1, 0))

@@ -256,6 +256,9 @@ ENTRIES = [
              "18) voxels against (20, 22, 18) (one grid for all images of a time point)"),
     Entry("a lesion mask that holds everything", lambda p: _lesion(p, np.ones(GRID.shape)),
         says="cohort/truth/BraTSReg_001_lesion.nii.gz: excludes every voxel (1 in the lesion, 0 elsewhere)"),
+    Entry("the brain's mask as lesion mask", lambda p: _lesion(p, brain() > 0),
+        says="cohort/truth/BraTSReg_001_lesion.nii.gz: is more than half as large as all of "
+             "BraTSReg_001_00_0000_t1ce.nii.gz (1 in the lesion, 0 elsewhere)"),
     Entry("a lesion mask on another grid", lambda p: _lesion(p, brain() > 0, GRID.crop((0, 0, 1), GRID.shape)),
         says="cohort/truth/BraTSReg_001_lesion.nii.gz: is not on the grid of its image (the voxels of "
              "BraTSReg_001_00_0000_t1ce.nii.gz)"),

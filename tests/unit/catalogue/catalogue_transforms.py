@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 from catalogue_outputs import _apply, _moved
 from catalogue_place import GRID, POINTS, Entry, Payload, Place
@@ -28,6 +29,13 @@ def _field(place: Place, value: float = 2.0, keep: float = 1.0) -> object:
     return path.write_bytes(path.read_bytes()[: int(path.stat().st_size * keep)])
 
 
+def _positions(place: Place) -> None:
+    _field(place)
+    image = nib.load(place.root / "f.nii.gz")
+    image.header["intent_name"] = b"NREG_TRANS"
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), image.affine, image.header), place.root / "f.nii.gz")
+
+
 def _flat(place: Place) -> object:
     return _transform(place, "m.txt", "1 0 0 0\n0 1 0 0\n0 0 0 0\n0 0 0 1\n")
 
@@ -49,6 +57,9 @@ TRANSFORMS = [
         says="f.nii.gz: holds 3 values that are NaN or infinite (replace them, for instance by 0)"),
     Entry("a truncated field", lambda p: _field(p, keep=0.5),
         says="f.nii.gz: is truncated or damaged: it ends before its content does (copy the file again)"),
+    Entry("NiftyReg's deformation: positions", _positions,
+        says="f.nii.gz: holds positions, not displacements: its intent is 'NREG_TRANS' (a displacement field in LPS "
+             "mm)"),
     Entry("a singular matrix", _flat,
         says="m.txt: holds a singular matrix (an affine map that can be inverted)"),
     Entry("three rows of numbers", lambda p: _transform(p, "m.txt", "1 0 0\n0 1 0\n0 0 1\n"),

@@ -58,6 +58,21 @@ def test_a_scan_that_is_not_stripped_keeps_its_head() -> None:
     assert (mask == ellipsoid()).mean() > 0.99
 
 
+def test_slices_of_zeros_make_no_head_a_stripped_one() -> None:
+    rng = np.random.default_rng(0)
+    brain = ellipsoid()
+    noise = np.abs(rng.normal(0, 8, SHAPE)) + 1
+    image = np.where(brain, 400 + rng.normal(0, 30, SHAPE), noise).astype(np.int16)
+    image[:, :, :4] = 0  # a tenth, as defacing or gradient correction leaves
+    assert np.mean(brain_mask([image]) == brain) > 0.99
+
+
+def test_an_image_without_contrast_parts_nowhere() -> None:
+    image = np.full(SHAPE, 100.0)
+    image[5, 5, 5:9] = 201
+    assert 100 <= otsu(image) < 201
+
+
 def test_a_brain_that_fills_the_image() -> None:
     image = gaussian_filter(np.random.default_rng(0).normal(size=SHAPE), 2) + 5
     assert brain_mask([image]).any()

@@ -24,14 +24,15 @@ def sample_images(shape: tuple[int, int, int] = SHAPE) -> tuple[np.ndarray, np.n
 @pytest.mark.parametrize("axes", list(itertools.permutations(range(3))))
 @pytest.mark.parametrize("flips", list(itertools.product([1, -1], repeat=3)))
 @pytest.mark.parametrize("header", ["exact", "float32"])
+@pytest.mark.parametrize("spacing", [(0.9375, 1.2, 1.1), (0.5, 6.0, 0.9)])
 def test_flips_permutations_and_crops_reproduce_voxels(
-    axes: tuple[int, int, int], flips: tuple[int, int, int], header: str
+    axes: tuple[int, int, int], flips: tuple[int, int, int], header: str, spacing: tuple[float, float, float]
 ) -> None:
     channels, mask = sample_images()
     turn = np.zeros((3, 3))
     turn[list(axes), range(3)] = flips
     affine = np.eye(4)
-    affine[:3, :3] = turn @ np.diag([0.9375, 1.2, 1.1])
+    affine[:3, :3] = turn @ np.diag(spacing)
     affine[:3, 3] = (-91.3, 77.77, 12.345)
     source = Grid(SHAPE, affine.astype(np.float32) if header == "float32" else affine)
     start, size = np.array([-2, 3, 1]), (16, 9, 7)
