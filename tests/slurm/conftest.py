@@ -20,7 +20,12 @@ LIMIT = 1500.0  # seconds for a run; an idle machine with two cores takes about 
 # Memory that grows as it does in conf/base.config, from too little; a wall time that is used up after each step,
 # of which Slurm itself knows nothing: it would round it up to a minute, and warn from the start.
 SCARCE = """
-    withLabel: image { memory = { task.ext.had + 500.MB * task.ext.shares } }
+    withLabel: image {
+        memory = {
+            ((task.previousTrace?.memory ?: 0L) as MemoryUnit) +
+                500.MB * (!task.previousTrace || task.exitStatus in [137, Integer.MAX_VALUE] ? 1 : 0)
+        }
+    }
     withName: TRAIN_VOXELMORPH {
         time = 2.s
         clusterOptions = '--gres=gpu:1 --time=10'
