@@ -6,8 +6,10 @@ import csv
 import json
 import shutil
 
+import numpy as np
 from catalogue_place import Entry, Place
 from catalogue_right import as_sound, checked
+from wssamnet.images import Volume, read_image, write_image
 
 
 def _copy(place: Place, source: str, name: str) -> object:
@@ -54,7 +56,9 @@ def _with_lesions(place: Place) -> object:
     root = place.bids(("pre", "post"), "--sessions", "pre,post")
     for session in ("pre", "post"):
         stem = root / "sub-01" / f"ses-{session}" / "anat" / f"sub-01_ses-{session}"
-        shutil.copy(f"{stem}_T2w.nii.gz", f"{stem}_label-lesion_mask.nii.gz")
+        image = read_image(f"{stem}_T2w.nii.gz")
+        brightest = image.data > np.quantile(image.data, 0.99)
+        write_image(f"{stem}_label-lesion_mask.nii.gz", Volume(brightest.astype(np.uint8), image.grid))
     return root
 
 
@@ -162,8 +166,8 @@ SHEETS = [
     Entry("a file that is not there", lambda p: p.sheet(fixed_t1ce="missing.nii.gz"),
         says="missing.nii.gz: there is no such file (a .nii or .nii.gz file)"),
     Entry("one patient's scan in the rows of two", lambda p: p.sheet(fixed_t1ce=p.file("00_t1ce", 2)),
-        says="BraTSReg_002_00_0000_t1ce.nii.gz: is given for cases p1 and p2 (the same name for both in a column "
-             "'patient' of the samplesheet, so that none is trained on where the other is tested)"),
+        says="cohort/BraTSReg_002/BraTSReg_002_00_0000_t1ce.nii.gz: is given for cases p1 and p2 (the same name for "
+             "both in a column 'patient' of the samplesheet, so that none is trained on where the other is tested)"),
     Entry("an id that climbs out of the folder", lambda p: p.sheet(case="../../x"),
         says="case '../../x': the id cannot name a folder everywhere (letters, digits, '.', '_' and '-', at most "
              "100, a letter or digit first)"),
