@@ -30,9 +30,8 @@ def read_lesion(path: Path, image: Path) -> Volume:
     if not volume.grid.matches(read_grid(image)):
         raise GeometryError("is not on the grid of its image", path, f"the voxels of {image}")
     inside = np.asarray(volume.data > 0.5)
-    tissue = np.count_nonzero(read_image(image).data)
     if inside.all():
         raise ImageError("excludes every voxel", path, "1 in the lesion, 0 elsewhere")
-    if np.count_nonzero(inside) > _MOST * tissue:
+    if inside.any() and np.count_nonzero(inside) > _MOST * np.count_nonzero(read_image(image).data):
         raise ImageError(f"is more than half as large as all of {image.name}", path, "1 in the lesion, 0 elsewhere")
     return Volume(inside, volume.grid)

@@ -96,7 +96,8 @@ def split_cases(
     result = []
     for index, test in enumerate(tests, start=1):
         train = tuple(name for name in names if name not in set(test))
-        if both := [name for name in train if of[name] in {of[tested] for tested in test}]:
+        tested = {of[name] for name in test}
+        if both := [name for name in train if of[name] in tested]:
             raise CohortError(
                 [f"test_cases: {name} is trained on, patient {of[name]} is tested (all cases of one)" for name in both]
             )

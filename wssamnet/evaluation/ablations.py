@@ -17,7 +17,7 @@ import pandas as pd
 
 from wssamnet.errors import WssamnetError
 from wssamnet.evaluation.errors import ErrorKind
-from wssamnet.evaluation.formats import markdown
+from wssamnet.evaluation.formats import markdown, probability
 from wssamnet.evaluation.results import FIGURES, Result
 from wssamnet.evaluation.statistics import bootstrap_interval, holm, signed_rank
 from wssamnet.files import written_atomically
@@ -224,7 +224,7 @@ def variant_rows(table: pd.DataFrame) -> list[tuple[str, list[str]]]:
             *(number(row.mean_error, ".2f"), number(row.median_error, ".2f"), number(row.sd_seeds, ".2f")),
             number(row.difference, "+.2f"),
             "–" if np.isnan(row.ci_low) else f"{row.ci_low:+.2f} to {row.ci_high:+.2f}",
-            "< 0.001" if row.p_holm < 0.001 else number(row.p_holm, ".3f"),
+            probability(row.p_holm),
             *(number(row.robustness, ".2f"), number(100 * row.folding, ".3f")),
         ]
         count = f"{row.cases} × {row.seeds}" + (f" ({row.missing} missing)" if row.missing else "")

@@ -1,8 +1,10 @@
-"""A table as Markdown and as LaTeX."""
+"""A table, and a p value in it, as text: Markdown and LaTeX."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+import numpy as np
 
 Body = Sequence[tuple[str, Sequence[str]]]
 
@@ -68,3 +70,10 @@ def _stacked(heading: str) -> str:
     if len(parts) == 1:
         return latex_escape(name)
     return r"\shortstack[r]{" + r" \\ ".join(latex_escape(part) for part in parts) + "}"
+
+
+def probability(value: float | None) -> str:
+    """A p value as text: a small one is not 0, and one that is not known a dash."""
+    if value is None or np.isnan(value):
+        return "–"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -10,6 +10,7 @@ import numpy as np
 from wssamnet.fields import AffineMap, resample
 from wssamnet.images import Volume
 from wssamnet.preprocessing.prepared import PreparedCase
+from wssamnet.preprocessing.regrid import index_map
 from wssamnet.registration.protocol import Registration
 from wssamnet.registration.refinement import SCHEDULES, Field, Mask, refine
 from wssamnet.registration.voxels import registration_from_voxels
@@ -42,8 +43,7 @@ def beyond_scan(case: PreparedCase, side: Side) -> Mask | None:
         side: "fixed" or "moving".
     """
     native = case.native_grid(side)
-    onto = np.linalg.inv(native.lps_affine) @ (case.prealignment.matrix if side == "moving" else np.eye(4))
-    onto = onto @ case.grid.lps_affine  # working indices to native ones
+    onto = index_map(native, case.grid, case.prealignment if side == "moving" else AffineMap())
     i, j, k = (axis.astype(np.float32) for axis in np.ogrid[tuple(map(slice, case.grid.shape))])
     outside = np.zeros(case.grid.shape, bool)
     for row, count in zip(onto[:3].astype(np.float32), native.shape, strict=True):

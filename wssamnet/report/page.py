@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from wssamnet.errors import WssamnetError
 from wssamnet.evaluation.ablations import HEADINGS, variant_notes, variant_rows
+from wssamnet.evaluation.formats import probability
 from wssamnet.evaluation.results import read_results
 from wssamnet.evaluation.statistics import METRICS
 from wssamnet.evaluation.tables import BEFORE, Table
@@ -134,12 +135,6 @@ def _number(value: Any, decimals: int = 2, missing: str = "–") -> str:
     return missing if value is None or pd.isna(value) else f"{float(value):.{decimals}f}".replace("-", "−")
 
 
-def _probability(value: Any) -> str:
-    if value is None or pd.isna(value):
-        return "–"
-    return "< 0.001" if value < 0.001 else f"{float(value):.3f}"
-
-
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_HERE),
@@ -149,7 +144,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["number"] = _number
-    environment.filters["probability"] = _probability
+    environment.filters["probability"] = probability
     environment.filters["picture"] = lambda pixels: picture_uri(pixels, 80)  # small ones need the quality
     return environment
 
