@@ -40,6 +40,7 @@ VARIED: dict[str, list[Schedule]] = {
     "update_sigma": [replace(NOW, update_sigma=sigma) for sigma in (2.5, 3.0, 4.0, 4.5)],
     "field_sigma": [replace(NOW, field_sigma=sigma) for sigma in (0.35, 0.7, 1.0)],
     "step": [replace(NOW, step=size) for size in (0.25, 0.35, 0.7)],
+    "floor": [replace(NOW, floor=share) for share in (0.0, 0.1, 1.0)],
     "iterations": [
         replace(NOW, iterations=tuple(max(round(n * share), 1) for n in NOW.iterations))
         for share in (0.5, 0.75, 1.5, 2)

@@ -194,13 +194,22 @@ def _add_force(
 
 @njit(**COMPILE)
 def _adam(
-    begin: int, end: int, gradient: Any, first: Any, second: Any, keep1: float, keep2: float, turn: int, out: Any
+    begin: int,
+    end: int,
+    gradient: Any,
+    first: Any,
+    second: Any,
+    keep1: float,
+    keep2: float,
+    turn: int,
+    floor: float,
+    out: Any,
 ) -> None:  # pragma: no cover - compiled
     b1, b2 = np.float32(keep1), np.float32(keep2)
     new1, new2 = np.float32(1) - b1, np.float32(1) - b2
     c1 = np.float32(1 / (1 - keep1**turn))
     c2 = np.float32(1 / (1 - keep2**turn))
-    tiny = np.float32(1e-12)
+    least = np.float32(floor)
     _, ny, nz, _ = gradient.shape
     for x in range(begin, end):
         for y in range(ny):
@@ -208,12 +217,24 @@ def _adam(
                 g0, g1, g2 = gradient[x, y, z, 0], gradient[x, y, z, 1], gradient[x, y, z, 2]
                 v = b2 * second[x, y, z] + new2 * (g0 * g0 + g1 * g1 + g2 * g2)
                 second[x, y, z] = v
-                scale = c1 / (np.sqrt(v * c2) + tiny)
+                scale = c1 / (np.sqrt(v * c2) + least)
                 m0 = b1 * first[x, y, z, 0] + new1 * g0
                 m1 = b1 * first[x, y, z, 1] + new1 * g1
                 m2 = b1 * first[x, y, z, 2] + new1 * g2
                 first[x, y, z, 0], first[x, y, z, 1], first[x, y, z, 2] = m0, m1, m2
                 out[x, y, z, 0], out[x, y, z, 1], out[x, y, z, 2] = scale * m0, scale * m1, scale * m2
+
+
+@njit(**COMPILE)
+def _squares(begin: int, end: int, v: Any, total: Any, count: Any) -> None:  # pragma: no cover - compiled
+    _, ny, nz, _ = v.shape
+    for x in range(begin, end):
+        for y in range(ny):
+            for z in range(nz):
+                size = v[x, y, z, 0] ** 2 + v[x, y, z, 1] ** 2 + v[x, y, z, 2] ** 2
+                if size > 0:
+                    total[x] += np.float64(size)
+                    count[x] += 1
 
 
 @njit(**COMPILE)
@@ -276,6 +297,7 @@ def adam(
     out: Field,
     *,
     betas: tuple[float, float],
+    floor: float = 1e-12,
 ) -> Field:
     """Adam's bias-corrected direction of step `turn` (from 1), with one second moment for the three components.
 
@@ -287,12 +309,20 @@ def adam(
         turn: see above.
         out: receives the direction.
         betas: how much of either moment is kept.
+        floor: added to the root of the second moment: gradients far shorter than it give short directions. Above 0.
 
     Returns:
         `out`.
     """
-    run_ranges(_adam, gradient.shape[0], gradient, first, second, betas[0], betas[1], turn, out)
+    run_ranges(_adam, gradient.shape[0], gradient, first, second, betas[0], betas[1], turn, floor, out)
     return out
+
+
+def typical(v: Field) -> float:
+    """The root mean square of the vectors' lengths, those of length 0 left out; 0 where there is no other."""
+    total, count = np.zeros(v.shape[0], np.float64), np.zeros(v.shape[0], np.int64)
+    run_ranges(_squares, v.shape[0], v, total, count)
+    return float(np.sqrt(total.sum() / max(count.sum(), 1)))
 
 
 def longest(v: Field) -> float:

@@ -21,7 +21,7 @@ from scipy.ndimage import maximum_filter
 
 from wssamnet.fields import DisplacementField, inverse
 from wssamnet.geometry import Grid
-from wssamnet.kernels.greedy import Factors, Rows, adam, add_force, compose, longest, rows_within, warp
+from wssamnet.kernels.greedy import Factors, Rows, adam, add_force, compose, longest, rows_within, typical, warp
 from wssamnet.kernels.levels import blur, positions, shrink
 from wssamnet.kernels.lncc import lncc_sum
 from wssamnet.kernels.resizing import resize
@@ -48,6 +48,8 @@ class Schedule:
         update_sigma, field_sigma: Gaussian smoothing of the update (before and after Adam) and of the field, voxels.
         step: longest displacement of one step, voxels (of the same volume with equal edges, where they are not);
             falls along a cosine to a tenth of it within a level.
+        floor: of Adam, in root mean squares of the gradient. Where nothing is compared the gradient is the faint tail
+            of what lies beside; without a floor it would be turned into steps as long as any other.
         both_ways: also register the other way round and average with its inverse.
     """
 
@@ -57,6 +59,7 @@ class Schedule:
     update_sigma: float = 3.5
     field_sigma: float = 0.5
     step: float = 0.5
+    floor: float = 0.3
     both_ways: bool = False
 
 
@@ -160,7 +163,8 @@ def _descend(level: _Level, u: Field, schedule: Schedule, factors: Factors) -> F
             add_force(slope, warped, factors, rows, force)
         force *= metric
         gaussian(force, update_sigma, out=smooth)
-        adam(smooth, first, second, turn, step, betas=(0.5, 0.99))
+        floor = max(schedule.floor * typical(smooth), 1e-12)
+        adam(smooth, first, second, turn, step, betas=(0.5, 0.99), floor=floor)
         direction = gaussian(step, schedule.update_sigma * sigma / factors, out=smooth)
         size = longest(direction)
         if size == 0:

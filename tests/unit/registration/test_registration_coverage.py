@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from wssamnet.preprocessing.prepared import PreparedCase
 from wssamnet.registration import refined
 from wssamnet.registration.protocol import run
 from wssamnet.registration.refined import RefinementRegistrar, Side, beyond_scan
+from wssamnet.registration.refinement import SCHEDULES
 
 Make = Callable[..., PreparedCase]
 SHAPE = (36, 40, 44)
@@ -68,3 +70,20 @@ def test_tissue_is_not_pulled_to_a_scans_edge(
     errors = [np.linalg.norm(points - truth, axis=1)[seen] for points in found]
     assert errors[1].mean() < 1.1 * errors[0].mean()
     assert errors[2].mean() > 1.15 * errors[1].mean()
+
+
+@pytest.mark.parametrize("side", ["fixed", "moving"])
+def test_tissue_beyond_a_scan_is_not_carried_away(
+    make_prepared: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: Side
+) -> None:
+    case = make_prepared(shape=SHAPE, amplitude=2.0, landmarks=80)
+    truth = read_landmarks(case.folder / "truth.csv").points
+    _cut(case, side, 16)
+    now = SCHEDULES["fast"]
+    errors = []
+    for floor in (now.floor, 0.0):  # without it, faint tails of what lies beside become whole steps
+        monkeypatch.setitem(SCHEDULES, "fast", replace(now, floor=floor))
+        folder = run(RefinementRegistrar("fast"), case, tmp_path / str(floor))
+        found = read_landmarks(folder / "landmarks.csv").points
+        errors.append(np.linalg.norm(found - truth, axis=1)[truth[:, 2] < 4.0 * 14].mean())
+    assert errors[0] < 0.9 * errors[1]
