@@ -10,7 +10,7 @@ import numpy as np
 
 from wssamnet.cohort.cases import Scan
 from wssamnet.errors import WssamnetError
-from wssamnet.geometry import Frame, Grid
+from wssamnet.geometry import Array, Frame, Grid
 from wssamnet.images import Volume, read_grid, read_image
 from wssamnet.landmarks import COORDINATES, Coordinates, Landmarks, read_landmarks, to_lps
 
@@ -18,6 +18,7 @@ _SPACING_MM = (0.1, 12.0)
 _EXTENT_MM = (30.0, 600.0)
 _LARGEST_VOXELS = 1 << 29
 _FARTHEST_MM = 1e5  # headers are float32: beyond it voxels move by a hundredth of a millimetre
+_MASK = "1 in the brain, 0 outside"
 _MEANT = {"lps": "LPS millimetres", "ras": "RAS millimetres", "voxel": "voxel indices"}
 
 
@@ -99,6 +100,26 @@ def _outside(landmarks: Landmarks, coordinates: Coordinates, grid: Grid) -> str:
     return f"LPS millimetres; the image reaches from {span}"
 
 
+def _at(landmarks: Landmarks, volume: Volume) -> Array:
+    """The voxels in which landmarks (LPS) lie; those outside take the nearest."""
+    ijk = np.rint(volume.grid.convert(landmarks.points, Frame.LPS, Frame.IJK)).astype(int)
+    i, j, k = np.clip(ijk, 0, np.array(volume.grid.shape) - 1).T
+    return np.asarray(volume.data[i, j, k])
+
+
+def _mask_problem(mask: Volume, image: Volume, landmarks: Landmarks | None) -> str | None:
+    """An inverted mask, or one of something else: mostly where the image has nothing, or beside its landmarks."""
+    inside = mask.data > 0.5
+    if not inside.any():
+        return f"no voxel is above 0.5 ({_MASK})"
+    if np.count_nonzero(image.data[inside]) < np.count_nonzero(inside) / 2:
+        return f"is mostly where the image is 0 ({_MASK})"
+    if landmarks is None or not image.grid.contains(landmarks.points).all():
+        return None  # nothing to judge by, or judged already
+    out = int(np.count_nonzero(_at(landmarks, mask) <= 0.5))
+    return f"leaves out {out} of {len(landmarks)} landmarks ({_MASK})" if out > len(landmarks) / 2 else None
+
+
 def _landmark_problem(given: Landmarks, coordinates: Coordinates, volume: Volume) -> str | None:
     landmarks = to_lps(given, coordinates, volume.grid)
     inside = volume.grid.contains(landmarks.points)
@@ -109,24 +130,27 @@ def _landmark_problem(given: Landmarks, coordinates: Coordinates, volume: Volume
         out = [ident for ident, good in zip(landmarks.ids, inside, strict=True) if not good]
         some = ", ".join(map(str, out[:6])) + (", …" if len(out) > 6 else "")
         return f"{len(out)} of {count} landmarks lie outside the image: {some} ({meant} inside it)"
-    ijk = np.rint(volume.grid.convert(landmarks.points, Frame.LPS, Frame.IJK)).astype(int)
-    i, j, k = np.clip(ijk, 0, np.array(volume.grid.shape) - 1).T
-    empty = int(np.count_nonzero(volume.data[i, j, k] == 0))
+    empty = int(np.count_nonzero(_at(landmarks, volume) == 0))
     if empty > count / 2:
         return f"{empty} of {count} landmarks lie on background of the image ({meant}, of this scan)"
     return None
 
 
-def _examine_landmarks(path: Path, coordinates: Coordinates, volume: Volume | None, report: ScanReport) -> None:
+def _examine_landmarks(
+    path: Path, coordinates: Coordinates, volume: Volume | None, report: ScanReport
+) -> Landmarks | None:
+    """Judge landmarks, and give them in LPS where they can be."""
     try:
         landmarks = read_landmarks(path)
     except WssamnetError as error:
         report.problems.append(str(error))
-        return
+        return None
     report.landmark_ids = landmarks.ids
-    fault = _landmark_problem(landmarks, coordinates, volume) if volume is not None else None
-    if fault:
+    if volume is None:
+        return None
+    if fault := _landmark_problem(landmarks, coordinates, volume):
         report.problems.append(f"{path}: {fault}")
+    return to_lps(landmarks, coordinates, volume.grid)
 
 
 def examine_scan(name: str, scan: Scan, modalities: Sequence[str]) -> ScanReport:
@@ -148,12 +172,17 @@ def examine_scan(name: str, scan: Scan, modalities: Sequence[str]) -> ScanReport
         volume = _read(path, "an image with contrast", report)
         if first is None and report.first == path:
             first = volume
+    landmarks = None
+    if scan.landmarks is not None:
+        landmarks = _examine_landmarks(scan.landmarks, scan.coordinates, first, report)
     if scan.mask is not None:
-        mask = _read(scan.mask, "1 in the brain, 0 outside", report)
+        before = len(report.problems)
+        mask = _read(scan.mask, _MASK, report)
         if mask is not None and report.first == scan.mask:
             report.grid = report.first = None  # no image could be read: a mask alone places nothing
-    if scan.landmarks is not None:
-        _examine_landmarks(scan.landmarks, scan.coordinates, first, report)
+        elif mask is not None and first is not None and len(report.problems) == before:
+            fault = _mask_problem(mask, first, landmarks)
+            report.problems += [f"{scan.mask}: {fault}"] if fault else []
     return report
 
 

@@ -15,6 +15,7 @@ from wssamnet.kernels import (
     inversion,
     jacobian,
     laplacian,
+    lengths,
     lncc,
     mutual_information,
     normalisation,
@@ -104,7 +105,8 @@ def _greedy(volume: NDArray[np.float32], field: NDArray[np.float32]) -> None:
     greedy.compose(field, field, 0.5, factors, np.empty_like(field))
     greedy.add_force(volume, volume, factors, rows, np.zeros_like(field))
     greedy.adam(field, np.zeros_like(field), np.zeros_like(volume), 1, np.empty_like(field), betas=(0.9, 0.99))
-    greedy.longest(field)
+    lengths.longest(field)
+    lengths.typical(field)
 
 
 if __name__ == "__main__":

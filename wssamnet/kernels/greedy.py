@@ -225,30 +225,6 @@ def _adam(
                 out[x, y, z, 0], out[x, y, z, 1], out[x, y, z, 2] = scale * m0, scale * m1, scale * m2
 
 
-@njit(**COMPILE)
-def _squares(begin: int, end: int, v: Any, total: Any, count: Any) -> None:  # pragma: no cover - compiled
-    _, ny, nz, _ = v.shape
-    for x in range(begin, end):
-        for y in range(ny):
-            for z in range(nz):
-                size = v[x, y, z, 0] ** 2 + v[x, y, z, 1] ** 2 + v[x, y, z, 2] ** 2
-                if size > 0:
-                    total[x] += np.float64(size)
-                    count[x] += 1
-
-
-@njit(**COMPILE)
-def _longest(begin: int, end: int, v: Any, out: Any) -> None:  # pragma: no cover - compiled
-    _, ny, nz, _ = v.shape
-    for x in range(begin, end):
-        longest = np.float32(0)
-        for y in range(ny):
-            for z in range(nz):
-                size = v[x, y, z, 0] ** 2 + v[x, y, z, 1] ** 2 + v[x, y, z, 2] ** 2
-                longest = max(longest, size)
-        out[x] = longest
-
-
 def rows_within(image: NDArray[np.float32], reach: int) -> Rows:
     """Where a registration has anything to do: per row, first and last + 1 of the voxels near content.
 
@@ -316,17 +292,3 @@ def adam(
     """
     run_ranges(_adam, gradient.shape[0], gradient, first, second, betas[0], betas[1], turn, floor, out)
     return out
-
-
-def typical(v: Field) -> float:
-    """The root mean square of the vectors' lengths, those of length 0 left out; 0 where there is no other."""
-    total, count = np.zeros(v.shape[0], np.float64), np.zeros(v.shape[0], np.int64)
-    run_ranges(_squares, v.shape[0], v, total, count)
-    return float(np.sqrt(total.sum() / max(count.sum(), 1)))
-
-
-def longest(v: Field) -> float:
-    """The largest vector length."""
-    squares = np.zeros(v.shape[0], dtype=np.float32)
-    run_ranges(_longest, v.shape[0], v, squares)
-    return float(np.sqrt(squares.max()))

@@ -21,7 +21,8 @@ from scipy.ndimage import maximum_filter
 
 from wssamnet.fields import DisplacementField, inverse
 from wssamnet.geometry import Grid
-from wssamnet.kernels.greedy import Factors, Rows, adam, add_force, compose, longest, rows_within, typical, warp
+from wssamnet.kernels.greedy import Factors, Rows, adam, add_force, compose, rows_within, warp
+from wssamnet.kernels.lengths import longest, typical
 from wssamnet.kernels.levels import blur, positions, shrink
 from wssamnet.kernels.lncc import lncc_sum
 from wssamnet.kernels.resizing import resize

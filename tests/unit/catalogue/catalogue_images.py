@@ -251,6 +251,8 @@ ENTRIES = [
         says="BraTSReg_001_00_0000_mask.nii.gz: every voxel is 0 (1 in the brain, 0 outside)"),
     Entry("a brain mask that holds everything", lambda p: _mask(p, np.ones(GRID.shape)),
         says="BraTSReg_001_00_0000_mask.nii.gz: every voxel is 1 (1 in the brain, 0 outside)"),
+    Entry("an inverted brain mask", lambda p: _mask(p, brain() == 0),
+        says="BraTSReg_001_00_0000_mask.nii.gz: is mostly where the image is 0 (1 in the brain, 0 outside)"),
     Entry("a brain mask on another grid", lambda p: _smaller(p, "00_mask", (brain() > 0).astype(np.uint8)),
         says="BraTSReg_001_00_0000_mask.nii.gz: is not on the grid of BraTSReg_001_00_0000_t1ce.nii.gz: (19, 22, "
              "18) voxels against (20, 22, 18) (one grid for all images of a time point)"),

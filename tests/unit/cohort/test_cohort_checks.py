@@ -164,6 +164,26 @@ def test_a_mask_must_fit_and_not_be_empty(make_cohort: Make) -> None:
     assert "is not on the grid of" in problems(root)[0]
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (brain() == 0, "is mostly where the image is 0 (1 in the brain, 0 outside)"),
+        (0.4 * (brain() > 0), "no voxel is above 0.5 (1 in the brain, 0 outside)"),
+        (
+            np.arange(GRID.shape[0])[:, None, None] * (brain() > 0) > 14,
+            "leaves out 5 of 5 landmarks (1 in the brain, 0 outside)",
+        ),
+    ],
+    ids=["inverted", "faint", "of something small"],
+)
+def test_a_mask_must_be_of_the_brain(make_cohort: Make, given: np.ndarray, says: str) -> None:
+    root = make_cohort(1)
+    mask = root / FIXED.replace("t1ce", "mask")
+    write_image(mask, Volume(given.astype(np.float32), GRID))
+    (line,) = problems(root)
+    assert line.startswith(f"{mask}: {says}")
+
+
 def test_scans_that_share_no_space(make_cohort: Make) -> None:
     root = make_cohort(1, modalities=("t1ce",))
     far = GRID.crop((100, 0, 0), GRID.shape)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates, maximum_filter
-from wssamnet.kernels.greedy import adam, add_force, compose, longest, rows_within, typical, warp
+from wssamnet.kernels.greedy import adam, add_force, compose, rows_within, warp
 
 SHAPES = [(9, 10, 11), (1, 7, 5), (2, 2, 2)]
 FACTORS = [(1, 1, 1), (2, 2, 2), (1, 2, 2), (2, 2, 1)]
@@ -141,16 +141,3 @@ def test_faint_gradients_give_short_directions() -> None:
     direction = adam(gradient, *moments, 1, np.empty_like(gradient), betas=(0.5, 0.99), floor=0.5)
     np.testing.assert_allclose(direction[1, 2, 3], [0, 0.8, 0], rtol=1e-4)
     np.testing.assert_allclose(direction[0, 0, 0], [1e-3 / 0.501, 0, 0], rtol=1e-4)
-
-
-def test_typical_vector() -> None:
-    v = np.zeros((4, 5, 6, 3), np.float32)
-    assert typical(v) == 0
-    v[1, 2, 3], v[3, 4, 5] = (2, -3, 6), (0, 1, 0)
-    assert typical(v) == pytest.approx(5)
-
-
-def test_longest_vector() -> None:
-    v = np.zeros((4, 5, 6, 3), np.float32)
-    v[1, 2, 3] = (2, -3, 6)
-    assert longest(v) == pytest.approx(7)
