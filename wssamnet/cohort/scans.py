@@ -120,8 +120,8 @@ def _mask_problem(mask: Volume, image: Volume, landmarks: Landmarks | None) -> s
     return f"leaves out {out} of {len(landmarks)} landmarks ({_MASK})" if out > len(landmarks) / 2 else None
 
 
-def _landmark_problem(given: Landmarks, coordinates: Coordinates, volume: Volume) -> str | None:
-    landmarks = to_lps(given, coordinates, volume.grid)
+def _landmark_problem(given: Landmarks, landmarks: Landmarks, coordinates: Coordinates, volume: Volume) -> str | None:
+    """Landmarks as the file gives them, and in LPS."""
     inside = volume.grid.contains(landmarks.points)
     count, meant = len(landmarks), _MEANT[coordinates]
     if not inside.all():
@@ -141,16 +141,17 @@ def _examine_landmarks(
 ) -> Landmarks | None:
     """Judge landmarks, and give them in LPS where they can be."""
     try:
-        landmarks = read_landmarks(path)
+        given = read_landmarks(path)
     except WssamnetError as error:
         report.problems.append(str(error))
         return None
-    report.landmark_ids = landmarks.ids
+    report.landmark_ids = given.ids
     if volume is None:
         return None
-    if fault := _landmark_problem(landmarks, coordinates, volume):
+    landmarks = to_lps(given, coordinates, volume.grid)
+    if fault := _landmark_problem(given, landmarks, coordinates, volume):
         report.problems.append(f"{path}: {fault}")
-    return to_lps(landmarks, coordinates, volume.grid)
+    return landmarks
 
 
 def examine_scan(name: str, scan: Scan, modalities: Sequence[str]) -> ScanReport:

@@ -273,7 +273,7 @@ def adam(
     out: Field,
     *,
     betas: tuple[float, float],
-    floor: float = 1e-12,
+    floor: float = 0.0,
 ) -> Field:
     """Adam's bias-corrected direction of step `turn` (from 1), with one second moment for the three components.
 
@@ -285,10 +285,11 @@ def adam(
         turn: see above.
         out: receives the direction.
         betas: how much of either moment is kept.
-        floor: added to the root of the second moment: gradients far shorter than it give short directions. Above 0.
+        floor: added to the root of the second moment: gradients far shorter than it give short directions.
 
     Returns:
         `out`.
     """
-    run_ranges(_adam, gradient.shape[0], gradient, first, second, betas[0], betas[1], turn, floor, out)
+    least = max(floor, 1e-12)  # nothing is divided by 0
+    run_ranges(_adam, gradient.shape[0], gradient, first, second, betas[0], betas[1], turn, least, out)
     return out

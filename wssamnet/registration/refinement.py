@@ -164,8 +164,7 @@ def _descend(level: _Level, u: Field, schedule: Schedule, factors: Factors) -> F
             add_force(slope, warped, factors, rows, force)
         force *= metric
         gaussian(force, update_sigma, out=smooth)
-        floor = max(schedule.floor * typical(smooth), 1e-12)
-        adam(smooth, first, second, turn, step, betas=(0.5, 0.99), floor=floor)
+        adam(smooth, first, second, turn, step, betas=(0.5, 0.99), floor=schedule.floor * typical(smooth))
         direction = gaussian(step, schedule.update_sigma * sigma / factors, out=smooth)
         size = longest(direction)
         if size == 0:
