@@ -32,11 +32,15 @@ def variantsOf(factor, Map values, Map schema) {
         log: ['log_sigma_mm', schema.log_sigma_mm['default']],
         mi: ['mi_weight', schema.mi_weight['default']],
         correlation: ['correlation_radius', schema.correlation_radius['x-best']],
+        velocity: ['velocity', true],
+        pyramid: ['pyramid', true],
+        landmarks: ['landmark_weight', 0.05], // a millimetre counts as a twentieth of local correlation
+        overlap: ['overlap_weight', 1],
     ]
     if (factor in switches) {
         def (name, on) = switches[factor]
-        def off = inForce(name, values, schema) == 0
-        return [("${off ? 'with' : 'no'}_${factor}".toString()): [(name): off ? on : 0]]
+        def off = !inForce(name, values, schema)
+        return [("${off ? 'with' : 'no'}_${factor}".toString()): [(name): off ? on : on == true ? false : 0]]
     }
     return (schema[factor]['enum'] - inForce(factor, values, schema)).collectEntries { value -> ["${factor}_${value}".toString(), [(factor): value]] }
 }

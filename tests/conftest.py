@@ -85,12 +85,14 @@ def make_prepared(tmp_path: Path) -> Callable[..., PreparedCase]:
             for i, j, k in points:
                 roi[max(i - 4, 0) : i + 5, max(j - 4, 0) : j + 5, max(k - 4, 0) : k + 5] = True
             save(f"{side}_roi", roi)
+        pairs = [grid.convert(points, Frame.IJK, Frame.LPS) for points in (fixed_ijk, moving_ijk)]
+        save("landmarks", np.stack(pairs, axis=1))
         write_image(folder / "fixed.nii.gz", Volume((fixed[0] * 1000).astype(np.int16), grid))
         write_image(folder / "moving.nii.gz", Volume((moving[0] * 1000).astype(np.int16), grid))
         write_image(folder / "fixed_brain.nii.gz", Volume(mask.astype(np.uint8), grid))
         ids = tuple(range(1, landmarks + 1))
-        write_landmarks(folder / "moving_landmarks.csv", Landmarks(ids, grid.convert(moving_ijk, Frame.IJK, Frame.LPS)))
-        write_landmarks(folder / "truth.csv", Landmarks(ids, grid.convert(fixed_ijk, Frame.IJK, Frame.LPS)))
+        write_landmarks(folder / "moving_landmarks.csv", Landmarks(ids, pairs[1]))
+        write_landmarks(folder / "truth.csv", Landmarks(ids, pairs[0]))
         record = {
             "id": name,
             "grid": grid.to_dict(),

@@ -54,6 +54,7 @@ class Settings(BaseModel):
     )
     segmentation_bias: float = Field(0.0, description="start value of the segmentation output's bias (logit)")
     velocity: bool = Field(False, description="predict a stationary velocity field and integrate it")
+    pyramid: bool = Field(False, description="predict the field coarse to fine: each level of the U-Net adds to it")
 
     # losses
     lncc_weight: float = Field(1.0, ge=0, description="weight of the local cross-correlation")
@@ -72,6 +73,10 @@ class Settings(BaseModel):
         1.0, ge=0, description="weight of the focal loss when the segmentation trains end to end"
     )
     focal_gamma: float = Field(2.0, ge=0, description="exponent of the focal loss")
+    landmark_weight: float = Field(0.0, ge=0, description="weight of the training landmarks' mean distance, mm")
+    overlap_weight: float = Field(
+        0.0, ge=0, description="weight of 1 - Dice of the training landmarks' ROIs, the moving ones warped"
+    )
 
     # training
     batch_size: int = Field(1, ge=1, description="pairs a step")

@@ -38,10 +38,11 @@ def test_what_variants_share_is_trained_once(pipeline: Pipeline) -> None:
     words = ("--methods", "affine,wssamnet", "--ablations", "all", "--seeds", "7,8")
     answer = pipeline.run(*STUB, *words, seconds=600)
     assert answer.status == 0, answer.output
-    # WSSAMNet itself; without pretraining, LoG, MI, with correlation; two of attention; frozen; from the identity
-    setups = 1 + 4 + 2 + 1 + 1
-    # by seed: fixed and moving, and again for the cases that are not pre-aligned; no pretraining, or the same, for two
-    counts = {"TRAIN_SEGMENTATION": 2 * 2 * 2, "PRETRAIN": 2 * (setups - 2), "TRAIN_REGISTRATION": 2 * setups}
+    # WSSAMNet itself; without pretraining, LoG, MI, with correlation; two of attention; frozen; from the identity;
+    # with a velocity, a pyramid, the landmarks' distance, the ROIs' overlap
+    setups = 1 + 4 + 2 + 1 + 1 + 4
+    # by seed: fixed and moving, and again for the cases that are not pre-aligned; no pretraining, or the same, for four
+    counts = {"TRAIN_SEGMENTATION": 2 * 2 * 2, "PRETRAIN": 2 * (setups - 4), "TRAIN_REGISTRATION": 2 * setups}
     # refinement from the affine, from the identity, and by seed from the network
     registered = 1 + 2 * setups + 2 + 2
     counts |= {"REGISTER": registered, "EVALUATE": registered, "PREPROCESS": 2}
@@ -57,18 +58,20 @@ def test_what_variants_share_is_trained_once(pipeline: Pipeline) -> None:
     assert len(rows) == registered - 1
     by_name = {row["method"]: (row["variant"], row["changes"], row["seed"]) for row in rows}
     assert by_name["wssamnet.attention_none.seed8"] == ("wssamnet.attention_none", "attention=none", "8")
+    assert by_name["wssamnet.with_pyramid"] == ("wssamnet.with_pyramid", "pyramid=true", "7")
+    assert by_name["wssamnet.with_landmarks"] == ("wssamnet.with_landmarks", "landmark_weight=0.05", "7")
     assert by_name["refinement.prealign_identity"] == ("refinement.prealign_identity", "prealign=identity", "")
 
 
 def test_a_variant_starts_from_the_preset_and_adds_only_its_own_tasks(pipeline: Pipeline) -> None:
-    words = (*STUB, "--methods", "voxelmorph,wssamnet", "--preset", "best")
+    words = (*STUB, "--methods", "voxelmorph,wssamnet", "--preset", "best", "--pyramid", "true")
     assert pipeline.run(*words).status == 0
-    answer = pipeline.run(*words, "--ablations", "attention,stage2")
+    answer = pipeline.run(*words, "--ablations", "attention,stage2,pyramid")
     assert answer.status == 0, answer.output
     started = pipeline.started()
-    # the preset's residual attention and frozen segmentation are the study's own
-    variants = ["attention_multiply", "attention_none", "stage2_end_to_end"]
-    assert started == {"PRETRAIN": 2, "TRAIN_REGISTRATION": 3, "REGISTER": 3, "EVALUATE": 3, "TABULATE": 1, "REPORT": 1}
+    # the preset's residual attention and frozen segmentation are the study's own, and its pyramid
+    variants = ["attention_multiply", "attention_none", "stage2_end_to_end", "no_pyramid"]
+    assert started == {"PRETRAIN": 3, "TRAIN_REGISTRATION": 4, "REGISTER": 4, "EVALUATE": 4, "TABULATE": 1, "REPORT": 1}
     rows = _rows(pipeline.folder / "out" / "tables" / "ablations.csv")
     assert [row["method"] for row in rows] == ["wssamnet", *(f"wssamnet.{name}" for name in variants), "voxelmorph"]
 

@@ -10,6 +10,7 @@ from wssamnet.models.convolution import Convolution
 from wssamnet.models.doubling import doubled
 from wssamnet.models.normalisation import normalise
 from wssamnet.models.padding import crop_end, pad_end, padded_shape
+from wssamnet.models.warp import upsample_displacement
 
 _SLOPE = 0.1  # of the LeakyReLU below 0
 
@@ -43,10 +44,19 @@ class UNet(nn.Module):
         features: feature maps of the first level, doubled at each level.
         levels: resolutions, the input's own included.
         halved: see the image as means of 2x2x2 voxels; the answer is interpolated back.
+        pyramid: the answer is a displacement in voxels, made coarse to fine: every level adds its own to that of the
+            level below, which is interpolated and doubled.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, *, features: int = 8, levels: int = 3, halved: bool = False
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        features: int = 8,
+        levels: int = 3,
+        halved: bool = False,
+        pyramid: bool = False,
     ) -> None:
         super().__init__()
         widths = [features * 2**level for level in range(levels)]
@@ -57,6 +67,7 @@ class UNet(nn.Module):
             _Block(widths[level] + widths[level + 1], widths[level]) for level in range(levels - 1)
         )
         self.output = Convolution(features, out_channels)
+        self.coarser = nn.ModuleList(Convolution(width, out_channels) for width in (widths[1:] if pyramid else ()))
 
     def forward(self, image: Tensor) -> Tensor:
         """Run the network.
@@ -76,9 +87,14 @@ class UNet(nn.Module):
         for level, block in enumerate(self.encoder):
             x = block(F.max_pool3d(x, 2) if level else x)
             skips.append(x)
-        for block, skip in zip(reversed(self.decoder), reversed(skips[:-1]), strict=True):
-            x = block(torch.cat((skip, F.interpolate(x, scale_factor=2, mode="nearest")), dim=1))
-        x = self.output(x)
+        below: Tensor | None = None
+        for level in reversed(range(len(self.decoder))):
+            if len(self.coarser):
+                said = self.coarser[level](x)
+                below = upsample_displacement(said if below is None else said + below)
+            x = F.interpolate(x, scale_factor=2, mode="nearest")
+            x = self.decoder[level](torch.cat((skips[level], x), dim=1))
+        x = self.output(x) if below is None else self.output(x) + below
         if self.halved:
             x = doubled(x)
         return crop_end(x, shape)

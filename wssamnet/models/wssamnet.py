@@ -49,7 +49,7 @@ class WSSAMNet(nn.Module):
     """The whole network (Almahfouz Nasser et al. 2022, figure 1).
 
     Args:
-        settings: `features`, `levels`, `attention`, `head`, `velocity`, `segmentation`,
+        settings: `features`, `levels`, `attention`, `head`, `velocity`, `pyramid`, `segmentation`,
             `segmentation_bias`, `correlation_radius`. With the half-resolution head the registration U-Net lacks
             its finest level, and its output is doubled.
         channels: modalities of each scan.
@@ -72,10 +72,11 @@ class WSSAMNet(nn.Module):
             3,
             features=features,
             levels=settings.levels - 1 if self.coarse else settings.levels,
+            pyramid=settings.pyramid,
         )
-        nn.init.normal_(self.registration.output.weight, std=1e-5)  # start at the identity
-        if self.registration.output.bias is not None:
-            nn.init.zeros_(self.registration.output.bias)
+        for name, parameter in self.registration.named_parameters():
+            if name.startswith(("output", "coarser")):  # start at the identity
+                nn.init.zeros_(parameter) if name.endswith("bias") else nn.init.normal_(parameter, std=1e-5)
 
     def segment(self, fixed: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:
         """Ask both segmentations, each on the device that holds it.

@@ -130,6 +130,9 @@ def _write_arrays(
     write_image(folder / "fixed_brain.nii.gz", Volume(fixed.mask.astype(np.uint8), fixed.grid))
     if moving.landmarks is not None:
         write_landmarks(folder / "moving_landmarks.csv", moving.landmarks)
+        if fixed.landmarks is not None:
+            partners = start.inverse()(moving.landmarks.select(fixed.landmarks.ids).points)
+            _save(folder / "landmarks.npy", np.stack([fixed.landmarks.points, partners], axis=1))
 
 
 def prepare_case(case: Case, settings: Settings, out: str | Path) -> Path:

@@ -7,12 +7,14 @@ A folder ``<case id>/`` holds
                              `moving` is already pre-aligned, by one interpolation
     fixed_mask.npy, moving_mask.npy   (X, Y, Z) bool, brain, same grid
     fixed_roi.npy, moving_roi.npy     (X, Y, Z) bool, cubes around the landmarks (where known)
+    landmarks.npy            (N, 2, 3) float64, fixed landmarks and their pre-aligned partners, LPS mm of the fixed
+                             scan (where both are known)
     fixed.nii.gz, moving.nii.gz       the first modality as it came, native grid
     fixed_brain.nii.gz                brain mask of the fixed scan, native grid
     moving_landmarks.csv              follow-up landmarks, LPS mm, native (where known)
 
-Landmarks of the fixed scan are kept out of it, except as `fixed_roi` in training cases: no
-method can see what it is judged by.
+Landmarks of the fixed scan are in it for trainings alone (`fixed_roi`, `landmarks`): registrations do not read these,
+so that no method sees what it is judged by.
 """
 
 from __future__ import annotations
@@ -74,7 +76,7 @@ class PreparedCase:
             raise ImageError(f"is no array that can be read: {said}", path, "prepare the case again") from None
 
     def has(self, name: str) -> bool:
-        """Whether the array is there (ROIs need landmarks)."""
+        """Whether the array is there (ROIs and landmarks need those of the scans)."""
         return (self.folder / f"{name}.npy").is_file()
 
     def image(self, side: str) -> Volume:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from wssamnet.errors import CohortError
+from wssamnet.geometry import Frame
 from wssamnet.models.padding import Box, content_box, padded_shape
 from wssamnet.preprocessing.prepared import PreparedCase, load_prepared
 from wssamnet.preprocessing.seen import SeenCase, seen_at
@@ -95,6 +96,18 @@ class TrainingSet:
             arrays[name] = stack.to(device)
         return Batch(arrays, tuple(_shape(self.boxes[pick]) for pick in picks))
 
+    def landmarks(self, pick: int) -> tuple[Tensor, Tensor]:
+        """Where the landmarks of a case lie in its batch: two times (N, 3), voxels in ijk order, fixed and moving.
+
+        Args:
+            pick: index of `cases`.
+        """
+        case, box = self.cases[pick], self.boxes[pick]
+        points = case.array("landmarks")
+        ijk = case.grid.convert(points.reshape(-1, 3), Frame.LPS, Frame.IJK) - [part.start for part in box]
+        fixed, moving = torch.from_numpy(ijk.astype(np.float32)).view(-1, 2, 3).unbind(dim=1)
+        return fixed, moving
+
 
 def _shape(box: Box) -> Shape:
     x, y, z = (part.stop - part.start for part in box)
@@ -144,7 +157,7 @@ def open_training_set(prepared: Sequence[str | Path], settings: Settings, *, nee
             )
         problems += [
             f"{case.folder}: {name}.npy is missing (a training case needs landmarks in both scans)"
-            if name.endswith("_roi")
+            if name.endswith(("_roi", "landmarks"))
             else f"{case.folder}: {name}.npy is missing (prepare it again)"
             for name in ("fixed", "moving", "fixed_mask", "moving_mask", *needs)
             if not case.has(name)

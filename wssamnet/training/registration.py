@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from wssamnet.losses import focal, image_loss, smoothness
+from wssamnet.losses import focal, image_loss, landmark_distance, overlap, smoothness
 from wssamnet.models.placement import Placement
 from wssamnet.models.warp import warp
 from wssamnet.models.wssamnet import WSSAMNet
@@ -63,13 +63,15 @@ def train_registration(
     """Train WSSAMNet to register the pre-aligned moving scans to the fixed ones.
 
     Loss: image terms inside the fixed brain, plus smoothness of the field; with `stage2` "end_to_end" also
-    the focal loss of both segmentations, whose U-Nets then learn along.
+    the focal loss of both segmentations, whose U-Nets then learn along. The landmarks' distance and their ROIs' overlap
+    are added where they are given a weight.
 
     Args:
-        prepared: folders of the training cases; end to end they need landmarks.
+        prepared: folders of the training cases; end to end, or with either of these two, they need landmarks.
         segmentation: folders of the fixed and the moving segmentation model.
         pretrained: folder of the pretrained WSSAMNet, whose registration U-Net is the start; None starts afresh.
-        settings: `registration_…`, `stage2`, the image losses, the smoothness, `focal_…`.
+        settings: `registration_…`, `stage2`, the image losses, the smoothness, `focal_…`, `landmark_weight`,
+            `overlap_weight`.
         out: the model's folder; see `training.stage`.
         keeping: where the state is kept, and looked for, so that a training can go on; None keeps none.
         placement: devices of the three U-Nets; None for one device a process.
@@ -83,15 +85,16 @@ def train_registration(
     """
     processes = begin(settings)
     together = settings.stage2 == "end_to_end" and settings.attention != "none"
-    rois = ("fixed_roi", "moving_roi") if together else ()
-    cases = open_training_set(prepared, settings, needs=rois)
+    rois = ("fixed_roi", "moving_roi") if together or settings.overlap_weight else ()
+    needs = (*rois, *(("landmarks",) if settings.landmark_weight else ()))
+    cases = open_training_set(prepared, settings, needs=needs)
     model = wssamnet_with_segmentation(segmentation, settings, cases.channels, pretrained)
     devices = placed(model, processes, placement)
     for unet in (model.segmentation_fixed, model.segmentation_moving):
         unet.requires_grad_(together)
     network = processes.shared(model)
     frozen = None if together or settings.attention == "none" else FrozenSegmentation(model)
-    names = ("fixed", "moving", "fixed_mask", *(("moving_mask", *rois) if together else ()))
+    names = ("fixed", "moving", "fixed_mask", *(("moving_mask",) if together else ()), *rois)
 
     def losses(step: int) -> dict[str, Tensor]:
         picks = cases.draw(step, settings.batch_size)[processes.share(settings.batch_size)]
@@ -102,6 +105,13 @@ def train_registration(
         terms = image_loss(batch["fixed"], warped, settings, cases.spacing, mask=batch["fixed_mask"])
         rough = smoothness(prediction.field, kind=settings.smoothness)
         terms = {**terms, "smoothness": settings.smoothness_weight * rough}
+        if settings.landmark_weight:
+            points = zip(*(cases.landmarks(pick) for pick in picks), strict=True)
+            distance = landmark_distance(prediction.displacement, *points, spacing=cases.spacing)
+            terms["landmarks"] = settings.landmark_weight * distance
+        if settings.overlap_weight:
+            moved = warp(batch["moving_roi"].float(), prediction.displacement)
+            terms["overlap"] = settings.overlap_weight * overlap(batch["fixed_roi"].float(), moved)
         pairs, *voxels = processes.weights(len(picks), *(batch[name] for name in names if name.endswith("_mask")))
         terms = {name: (voxels[0] if name == "lncc" else pairs) * term for name, term in terms.items()}
         if together:
@@ -113,7 +123,7 @@ def train_registration(
         return terms
 
     identity = (
-        training_identity(cases, names, (*segmentation, *([] if pretrained is None else [pretrained])))
+        training_identity(cases, (*names, *needs), (*segmentation, *([] if pretrained is None else [pretrained])))
         if keeping is not None
         else None
     )

@@ -58,6 +58,8 @@ def test_attention(kind: str, value: float) -> None:
         {"correlation_radius": 1},
         {"head": "half", "levels": 2, "correlation_radius": 1},
         {"velocity": True},
+        {"pyramid": True},
+        {"head": "half", "levels": 4, "velocity": True, "pyramid": True},
         {"segmentation": "half"},
         {"attention": "none"},
         {"head": "half", "levels": 4, "velocity": True, "attention": "residual"},
@@ -86,6 +88,20 @@ def test_a_halved_unet_sees_means_and_answers_at_full_size() -> None:
     torch.testing.assert_close(halved(image), expected)
 
 
+def test_a_level_of_the_pyramid_adds_its_displacement_in_its_own_voxels() -> None:
+    """Biases alone: 1 voxel of the lowest of three levels is 4 of the finest, 1 of the middle one 2."""
+    unet = UNet(2, 3, features=2, levels=3, pyramid=True)
+    for parameter in (*unet.output.parameters(), *unet.coarser.parameters()):
+        nn.init.zeros_(parameter)
+    with torch.no_grad():
+        for output, bias in zip(
+            (unet.output, *unet.coarser), torch.tensor([[0, 0, 5], [0, 1, 0], [1, 0, 0]]), strict=True
+        ):
+            output.bias.copy_(bias)
+    found = unet(torch.rand(1, 2, 9, 8, 12))
+    torch.testing.assert_close(found, torch.tensor([4.0, 2.0, 5.0]).view(1, 3, 1, 1, 1).expand(1, 3, 9, 8, 12))
+
+
 def test_the_segmentations_bias_starts_where_it_is_told() -> None:
     model = build_model("wssamnet", make_settings("paper", {"segmentation_bias": -3.0, "features": 2}), 1)
     assert isinstance(model, WSSAMNet)
@@ -96,8 +112,9 @@ def test_the_segmentations_bias_starts_where_it_is_told() -> None:
     assert model.segmentation_moving.output.bias.tolist() == [-3.0]
 
 
-def test_every_parameter_of_wssamnet_gets_a_gradient() -> None:
-    model = build_model("wssamnet", make_settings("best", {"features": 2}), 1)
+@pytest.mark.parametrize("pyramid", [False, True])
+def test_every_parameter_of_wssamnet_gets_a_gradient(pyramid: bool) -> None:
+    model = build_model("wssamnet", make_settings("best", {"features": 2, "pyramid": pyramid}), 1)
     prediction = model(torch.rand(1, 1, 16, 16, 16), torch.rand(1, 1, 16, 16, 16))
     prediction.displacement.square().sum().backward()
     assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []

@@ -11,6 +11,7 @@ import pytest
 from preprocessing_samples import centre, landmark_points, render, small_affine, write_case, write_scan
 from wssamnet.cohort import Case
 from wssamnet.errors import CohortError, GeometryError, ImageError
+from wssamnet.fields import AffineMap
 from wssamnet.geometry import Frame, Grid
 from wssamnet.images import Volume, read_image, write_image
 from wssamnet.landmarks import read_landmarks
@@ -102,6 +103,11 @@ def test_prealignment_brings_image_and_rois_over_the_fixed_ones(tmp_path: Path) 
     points = landmark_points(centre(GRID))
     assert np.abs(prepared.prealignment(points) - truth(points)).max() < 1
 
+    for one, start in ((prepared, prepared.prealignment), (still, AffineMap())):
+        fixed, partners = one.array("landmarks").transpose(1, 0, 2)
+        np.testing.assert_allclose(fixed, points, atol=1e-3)
+        np.testing.assert_allclose(start(partners), truth(points), atol=1e-3)
+
     def agreement(one: object) -> tuple[float, float]:
         fixed, moving = (one.array(side)[0].astype(float) for side in ("fixed", "moving"))
         a, b = one.array("fixed_roi"), one.array("moving_roi")
@@ -120,6 +126,7 @@ def test_hidden_test_case_has_no_fixed_roi(tmp_path: Path) -> None:
     case = replace(case, fixed=replace(case.fixed, landmarks=None))
     prepared = load_prepared(prepare_case(case, STILL, tmp_path))
     assert not prepared.has("fixed_roi")
+    assert not prepared.has("landmarks")
     assert prepared.has("moving_roi")
 
 

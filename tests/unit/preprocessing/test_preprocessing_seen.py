@@ -105,6 +105,7 @@ def test_the_rest_of_the_case_is_its_own(make_prepared: Make) -> None:
     assert seen.record["modalities"] == case.record["modalities"]
     assert seen.native_grid("fixed") == case.native_grid("fixed")
     assert case.grid.spacing == pytest.approx(4)
+    np.testing.assert_array_equal(seen.array("landmarks"), case.array("landmarks"))  # mm
     assert seen.array("moving_mask") is seen.array("moving_mask")  # made once
     assert {path.name: path.read_bytes() for path in case.folder.iterdir()} == before
     (case.folder / "moving_roi.npy").write_bytes(b"")

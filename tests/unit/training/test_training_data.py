@@ -126,6 +126,19 @@ def test_cases_of_two_voxel_sizes_train_together_at_the_networks(make_prepared: 
         open_training_set(folders, settings)
 
 
+@pytest.mark.parametrize("spacing", [None, 8.0])
+def test_landmarks_lie_in_the_middle_of_their_rois(make_prepared: Make, spacing: float | None) -> None:
+    folders = [make_prepared(f"case_{n}", seed=n, shape=(30, 33, 28), landmarks=1).folder for n in range(2)]
+    cases = open_training_set(folders, make_settings(values={"network_spacing_mm": spacing}), needs=["landmarks"])
+    rois = cases.batch([1, 0], ("fixed_roi", "moving_roi"))
+    for place, pick in enumerate([1, 0]):
+        for points, side in zip(cases.landmarks(pick), ("fixed", "moving"), strict=True):
+            assert points.dtype == torch.float32
+            assert points.shape == (1, 3)
+            middle = torch.nonzero(rois[f"{side}_roi"][place, 0]).float().mean(dim=0)
+            assert (points[0] - middle).abs().max() <= 0.75
+
+
 def test_rois_that_the_networks_voxels_are_too_large_for(make_prepared: Make) -> None:
     case = make_prepared("one", shape=(20, 20, 20))
     roi = np.zeros((20, 20, 20), bool)

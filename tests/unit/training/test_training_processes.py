@@ -25,7 +25,8 @@ LIMIT = 500  # seconds for one command on a busy machine; an idle one takes abou
 ROOT = Path(__file__).parents[3]
 # Three pairs in a step, of brains of different sizes, for two processes: neither pairs nor voxels divide evenly.
 SHAPES = ((16, 20, 16), (20, 16, 16), (16, 16, 24))
-SMALL = ("preset=best", "features=4", "levels=2", "batch_size=3", "mi_weight=0.5")
+LOSSES_TOO = ("mi_weight=0.5", "landmark_weight=0.1", "overlap_weight=0.5")
+SMALL = ("preset=best", "features=4", "levels=2", "batch_size=3", *LOSSES_TOO)
 STEPS = ("segmentation_steps=4", "pretraining_steps=3", "registration_steps=4", "voxelmorph_steps=2")
 STAGES = ("segmentation", "pretraining", "end_to_end", "frozen", "voxelmorph")
 # The same sums in another order, in float32; Adam enlarges their rounding where a gradient is nearly 0. Of the bias of

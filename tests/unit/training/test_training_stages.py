@@ -156,6 +156,28 @@ def test_a_training_at_the_networks_voxels_registers_at_the_working_ones(make_pr
     assert after < 0.7 * before
 
 
+@pytest.mark.parametrize(("term", "landmarks"), [("landmark", 20), ("overlap", 4)])
+def test_landmarks_alone_can_teach_the_registration(
+    make_prepared: Make, tmp_path: Path, term: str, landmarks: int
+) -> None:
+    case = make_prepared("one", shape=(28, 28, 28), amplitude=7.0, landmarks=landmarks)
+    alone = {"attention": "none", "lncc_weight": 0, "smoothness_weight": 0.03, "pyramid": True, f"{term}_weight": 1}
+    settings = small(features=8, registration_steps=30, **alone)
+    pair = (
+        train_segmentation("fixed", [case.folder], settings, tmp_path / "sf"),
+        train_segmentation("moving", [case.folder], settings, tmp_path / "sm"),
+    )
+    out = train_registration([case.folder], pair, None, settings, tmp_path / "out")
+    rows = losses(out)
+    (name,) = set(rows[0]) - {"step", "lr", "total", "smoothness"}
+    assert rows[-1][name] < 0.6 * rows[0][name]
+    field = predict(load_model(out, "wssamnet"), case.array("fixed"), case.array("moving"))
+    before, after = landmark_error(case, field)
+    assert after < 0.7 * before
+    if term == "landmark":
+        assert rows[0][name] == pytest.approx(4 * before, rel=0.02)  # mm, of voxels of 4 mm
+
+
 def test_voxelmorph_training_lowers_the_loss_and_the_landmark_error(make_prepared: Make, tmp_path: Path) -> None:
     case = make_prepared("one", shape=(28, 28, 28), amplitude=3.0, landmarks=20)
     settings = small(voxelmorph_steps=25, voxelmorph_lr=1e-3, voxelmorph_integration=0)
@@ -201,6 +223,15 @@ def test_problems_of_all_cases_are_told_at_once(make_prepared: Make, tmp_path: P
     assert f"{tmp_path}: is not a prepared case" in text
     assert len(text.splitlines()) == 3
     assert not (tmp_path / "out").exists()
+
+
+def test_landmarks_that_a_loss_needs_are_missed_before_the_training(make_prepared: Make, tmp_path: Path) -> None:
+    case = make_prepared("one", shape=(16, 16, 16))
+    (case.folder / "landmarks.npy").unlink()
+    settings = small(landmark_weight=0.1)
+    pair = tuple(train_segmentation(side, [case.folder], settings, tmp_path / side) for side in ("fixed", "moving"))
+    with pytest.raises(CohortError, match=r"one: landmarks\.npy is missing \(a training case needs landmarks in both"):
+        train_registration([case.folder], pair, None, settings, tmp_path / "out")
 
 
 def test_no_cases_are_refused(tmp_path: Path) -> None:
