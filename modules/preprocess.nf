@@ -1,6 +1,6 @@
 include { writeCases } from './cases'
 
-// Brain box, intensities, affine pre-alignment, ROI masks.
+// Brain box, intensities, affine pre-alignment, landmarks' ROIs.
 process PREPROCESS {
     tag "${meta.id}"
     label 'image'

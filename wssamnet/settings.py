@@ -164,4 +164,6 @@ def make_settings(preset: str = "paper", values: dict[str, Any] | None = None) -
         raise SettingsError(f"'{','.join(settings.modalities)}' is not allowed", "modalities", "each once")
     if settings.lncc_window % 2 == 0:
         raise SettingsError(f"'{settings.lncc_window}' is not allowed", "lncc_window", "an odd number")
+    if settings.pyramid and settings.levels - (settings.head == "half") < 2:
+        raise SettingsError("'true' is not allowed", "pyramid", "at least 3 levels with the half head: it lacks one")
     return settings

@@ -41,6 +41,10 @@ def test_values_may_be_text() -> None:
         ({"lncc_windw": 9}, "lncc_windw: is not a setting (did you mean lncc_window?)"),
         ({"zzz": 9}, "zzz: is not a setting (see `wssamnet settings`)"),
         ({"lncc_window": 8}, "lncc_window: '8' is not allowed (an odd number)"),
+        (
+            {"pyramid": True, "head": "half", "levels": 2},
+            "pyramid: 'true' is not allowed (at least 3 levels with the half",
+        ),
         ({"features": 0}, "features: '0' is not allowed (Input should be greater than or equal to 1)"),
         ({"features": "many"}, "features: 'many' is not allowed (Input should be a valid integer"),
         ({"attention": "hard"}, "attention: 'hard' is not allowed (Input should be 'multiply', 'residual' or 'none')"),

@@ -16,7 +16,7 @@ def preprocess(
     out: Out,
     assignments: Set = None,
 ) -> None:
-    """Prepare cases: brain box, intensities, affine pre-alignment, ROI masks."""
+    """Prepare cases: brain box, intensities, affine pre-alignment, landmarks' ROIs."""
     from wssamnet.cohort import read_case
     from wssamnet.preprocessing import prepare_case
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -58,6 +59,20 @@ def as_mask(mask: Tensor | None, image: Tensor) -> Tensor | None:
     if mask.shape[2:] != image.shape[2:]:
         raise ValueError(f"mask of shape {tuple(mask.shape)} does not fit images of shape {tuple(image.shape)}")
     return (mask > 0.5 if mask.is_floating_point() else mask.bool()).expand(image.shape)
+
+
+def as_sizes(spacing: Sequence[float] | None) -> tuple[float, float, float]:
+    """Check a voxel size in mm; None stands for voxels.
+
+    Raises:
+        ValueError: not three positive numbers.
+    """
+    if spacing is None:
+        return (1.0, 1.0, 1.0)
+    sizes = tuple(float(size) for size in spacing)
+    if len(sizes) != 3 or not all(size > 0 for size in sizes):
+        raise ValueError(f"spacing must be three positive numbers, not {tuple(spacing)}")
+    return (sizes[0], sizes[1], sizes[2])
 
 
 def has_kernel(image: Tensor) -> bool:

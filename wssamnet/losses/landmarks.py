@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wssamnet.losses.checks import as_images, as_pair
+from wssamnet.losses.checks import as_images, as_pair, as_sizes
 
 
 def landmark_distance(
@@ -25,14 +25,15 @@ def landmark_distance(
         scalar; cases without landmarks do not count, and without any it is 0.
 
     Raises:
-        TypeError, ValueError: not a (B, 3, X, Y, Z) floating-point tensor, or landmarks that do not fit it.
+        TypeError, ValueError: not a (B, 3, X, Y, Z) floating-point tensor, landmarks that do not fit it, or not three
+            spacings.
     """
     u = as_images("displacement", displacement)
     if u.shape[1] != 3:
         raise ValueError(f"displacement must have three components, (B, 3, X, Y, Z), not {tuple(u.shape)}")
     if not len(fixed) == len(moving) == len(u):
         raise ValueError(f"landmarks of {len(fixed)} and {len(moving)} cases do not fit a batch of {len(u)}")
-    unit = u.new_ones(3) if spacing is None else u.new_tensor(tuple(spacing))
+    unit = u.new_tensor(as_sizes(spacing))
     size = u.new_tensor(u.shape[:1:-1])  # torch's grid has kji order, -1 and +1 at the outer faces
     distances = []
     for field, x, y in zip(u, fixed, moving, strict=True):

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from wssamnet.kernels.roughness import roughness
-from wssamnet.losses.checks import as_images, has_kernel, scaled
+from wssamnet.losses.checks import as_images, as_sizes, has_kernel, scaled
 
 
 def smoothness(
@@ -43,7 +43,7 @@ def smoothness(
         raise ValueError(f"displacement must have three components, (B, 3, X, Y, Z), not {tuple(u.shape)}")
     if kind not in ("l2", "l1", "bending"):
         raise ValueError(f"kind must be 'l2', 'l1' or 'bending', not '{kind}'")
-    sizes = _sizes(spacing)
+    sizes = as_sizes(spacing)
     if kind == "bending":
         return _bending(u, sizes)
     if has_kernel(u):
@@ -74,15 +74,6 @@ class _Smoothness(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
         return scaled(gradient, upstream), None, None
-
-
-def _sizes(spacing: Sequence[float] | None) -> tuple[float, float, float]:
-    if spacing is None:
-        return (1.0, 1.0, 1.0)
-    sizes = tuple(float(size) for size in spacing)
-    if len(sizes) != 3 or not all(size > 0 for size in sizes):
-        raise ValueError(f"spacing must be three positive numbers, not {tuple(spacing)}")
-    return (sizes[0], sizes[1], sizes[2])
 
 
 def smoothness_reference(u: Tensor, kind: str, sizes: tuple[float, float, float]) -> Tensor:

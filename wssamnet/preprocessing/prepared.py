@@ -13,14 +13,14 @@ A folder ``<case id>/`` holds
     fixed_brain.nii.gz                brain mask of the fixed scan, native grid
     moving_landmarks.csv              follow-up landmarks, LPS mm, native (where known)
 
-Landmarks of the fixed scan are in it for trainings alone (`fixed_roi`, `landmarks`): registrations do not read these,
-so that no method sees what it is judged by.
+The ROIs and `landmarks` are for trainings alone: where a method registers, the case is opened without them (`TRUTH`),
+so that none sees what it is judged by.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ from wssamnet.geometry import Grid
 from wssamnet.images import Volume, read_grid, read_image
 from wssamnet.landmarks import Landmarks, read_landmarks
 
+TRUTH = ("fixed_roi", "moving_roi", "landmarks")  # arrays that tell where landmarks are
+
 
 @dataclass(frozen=True, eq=False)
 class PreparedCase:
@@ -42,10 +44,12 @@ class PreparedCase:
     Args:
         folder: where it lies.
         record: content of ``prepared.json``.
+        hidden: arrays that are not given out.
     """
 
     folder: Path
     record: dict[str, Any]
+    hidden: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property
     def id(self) -> str:
@@ -66,9 +70,11 @@ class PreparedCase:
         """One of the ``.npy`` arrays, memory-mapped, read-only.
 
         Raises:
-            ImageError: the file is missing or damaged, or holds Python objects.
+            ImageError: the file is missing or damaged, or holds Python objects; or the array is hidden.
         """
         path = self.folder / f"{name}.npy"
+        if name in self.hidden:
+            raise ImageError("is for trainings alone", path, "a registration may not see what it is judged by")
         try:
             return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
         except (OSError, EOFError, ValueError) as error:
@@ -77,7 +83,7 @@ class PreparedCase:
 
     def has(self, name: str) -> bool:
         """Whether the array is there (ROIs and landmarks need those of the scans)."""
-        return (self.folder / f"{name}.npy").is_file()
+        return name not in self.hidden and (self.folder / f"{name}.npy").is_file()
 
     def image(self, side: str) -> Volume:
         """The native first modality; `side` is "fixed" or "moving"."""
@@ -93,8 +99,12 @@ class PreparedCase:
         return read_landmarks(path) if path.is_file() else None
 
 
-def load_prepared(folder: str | Path) -> PreparedCase:
+def load_prepared(folder: str | Path, *, hidden: tuple[str, ...] = ()) -> PreparedCase:
     """Open a prepared case.
+
+    Args:
+        folder: where it lies.
+        hidden: arrays that it shall not give out, such as `TRUTH`.
 
     Raises:
         CohortError: the folder holds no prepared case, a damaged one, or one whose id leads out of its folder.
@@ -107,7 +117,7 @@ def load_prepared(folder: str | Path) -> PreparedCase:
         record = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(record, dict):
             raise ValueError("no object")
-        case = PreparedCase(folder, record)
+        case = PreparedCase(folder, record, hidden=hidden)
         _ = case.id, case.grid, case.prealignment
     except (OSError, ValueError, KeyError, TypeError, GeometryError) as error:
         said = f"{error} is missing" if isinstance(error, KeyError) else str(error).splitlines()[0]

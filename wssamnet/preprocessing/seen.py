@@ -27,6 +27,7 @@ class SeenCase(PreparedCase):
         folder: where the prepared case lies.
         record: its record, with the coarser grid.
         prepared: the case at its working grid.
+        hidden: as of that case.
     """
 
     prepared: PreparedCase
@@ -68,4 +69,4 @@ def seen_at(case: PreparedCase, spacing_mm: float | None) -> PreparedCase:
     if spacing_mm is None or np.cbrt(case.grid.spacing.prod()) >= spacing_mm * (1 - _SAME):
         return case
     record = {**case.record, "grid": case.grid.resampled(spacing_mm).to_dict()}
-    return SeenCase(case.folder, record, case)
+    return SeenCase(case.folder, record, case, hidden=case.hidden)

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from wssamnet.errors import WssamnetError
 from wssamnet.kernels.memory import keep_freed_memory
-from wssamnet.preprocessing.prepared import PreparedCase, load_prepared
+from wssamnet.preprocessing.prepared import TRUTH, PreparedCase, load_prepared
 from wssamnet.registration.protocol import Loaded, Registrar, Registration, load, run, thread_count, timed, write
 
 # What one case does to a method: input, numbers, ITK and torch (both raise RuntimeError), files. Anything else is a
@@ -52,7 +52,7 @@ def register_cases(
         Exception: whatever the first case to fail raised, without `failed`; the cases before it are written.
     """
     keep_freed_memory()
-    cases = [load_prepared(folder) for folder in prepared]
+    cases = [load_prepared(folder, hidden=TRUTH) for folder in prepared]
     written: list[Path] = []
 
     def attempt(case: PreparedCase, work: Callable[[], Result]) -> Result | None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from wssamnet.errors import CohortError
 from wssamnet.geometry import Frame
 from wssamnet.models.padding import Box, content_box, padded_shape
-from wssamnet.preprocessing.prepared import PreparedCase, load_prepared
+from wssamnet.preprocessing.prepared import TRUTH, PreparedCase, load_prepared
 from wssamnet.preprocessing.seen import SeenCase, seen_at
 from wssamnet.settings import Settings
 
@@ -114,6 +114,11 @@ def _shape(box: Box) -> Shape:
     return x, y, z
 
 
+def _why_missing(case: PreparedCase, name: str) -> str:
+    rois = case.has("fixed_roi") and case.has("moving_roi")
+    return "prepare it again" if rois or name not in TRUTH else "a training case needs landmarks in both scans"
+
+
 def _lost_rois(case: PreparedCase, needs: Sequence[str]) -> list[str]:
     """What is to be said of ROIs that the network's voxels are too large for."""
     if not isinstance(case, SeenCase):
@@ -156,9 +161,7 @@ def open_training_set(prepared: Sequence[str | Path], settings: Settings, *, nee
                 f"{','.join(settings.modalities)} (prepare it again, or set modalities)"
             )
         problems += [
-            f"{case.folder}: {name}.npy is missing (a training case needs landmarks in both scans)"
-            if name.endswith(("_roi", "landmarks"))
-            else f"{case.folder}: {name}.npy is missing (prepare it again)"
+            f"{case.folder}: {name}.npy is missing ({_why_missing(case, name)})"
             for name in ("fixed", "moving", "fixed_mask", "moving_mask", *needs)
             if not case.has(name)
         ]

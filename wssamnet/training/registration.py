@@ -1,4 +1,4 @@
-"""Third stage: the registration itself, without supervision, the segmentation trained along or frozen."""
+"""Third stage: the registration itself, unsupervised by default, the segmentation trained along or frozen."""
 
 from __future__ import annotations
 

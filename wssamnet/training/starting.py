@@ -21,7 +21,7 @@ def _copy(source: nn.Module, target: nn.Module, folder: str | Path) -> None:
         _, theirs, channels = read_description(folder)
         raise ModelError(
             f"does not fit: it has {theirs.features} features, {theirs.levels} levels, {channels} channels "
-            f"and a {theirs.head} head{' with a pyramid' if theirs.pyramid else ''}",
+            f"and a {theirs.head} head, {'with' if theirs.pyramid else 'without'} a pyramid",
             folder,
             "train it with the same settings",
         ) from None

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from wssamnet.errors import ImageError
 from wssamnet.landmarks import Landmarks
-from wssamnet.preprocessing.prepared import PreparedCase
+from wssamnet.preprocessing.prepared import TRUTH, PreparedCase
+from wssamnet.preprocessing.seen import seen_at
 from wssamnet.registration import protocol
 from wssamnet.registration.batch import register_cases
 from wssamnet.registration.identity import IdentityRegistrar
@@ -40,6 +41,25 @@ class Failing(IdentityRegistrar):
         if case.id == self.at:
             raise RuntimeError("diverged")
         return super().register(case)
+
+
+class Peeking(IdentityRegistrar):
+    """Looks for the answer."""
+
+    def register(self, case: PreparedCase) -> Registration:
+        for one in (case, seen_at(case, 8.0)):
+            assert not any(one.has(name) for name in TRUTH)
+            for name in TRUTH:
+                with pytest.raises(
+                    ImageError, match=rf"{name}\.npy: is for trainings alone \(a registration may not see"
+                ):
+                    one.array(name)
+        return super().register(case)
+
+
+def test_no_registrar_is_given_what_it_is_judged_by(folders: list[Path], tmp_path: Path) -> None:
+    assert all((folders[0] / f"{name}.npy").is_file() for name in TRUTH)
+    assert len(register_cases(Peeking(), folders[:1], tmp_path / "out")) == 1
 
 
 @pytest.mark.parametrize("threads", [1, 2])

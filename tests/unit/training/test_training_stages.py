@@ -162,7 +162,7 @@ def test_landmarks_alone_can_teach_the_registration(
 ) -> None:
     case = make_prepared("one", shape=(28, 28, 28), amplitude=7.0, landmarks=landmarks)
     alone = {"attention": "none", "lncc_weight": 0, "smoothness_weight": 0.03, "pyramid": True, f"{term}_weight": 1}
-    settings = small(features=8, registration_steps=30, **alone)
+    settings = small(features=8, levels=3, registration_steps=30, **alone)
     pair = (
         train_segmentation("fixed", [case.folder], settings, tmp_path / "sf"),
         train_segmentation("moving", [case.folder], settings, tmp_path / "sm"),
@@ -226,12 +226,14 @@ def test_problems_of_all_cases_are_told_at_once(make_prepared: Make, tmp_path: P
 
 
 def test_landmarks_that_a_loss_needs_are_missed_before_the_training(make_prepared: Make, tmp_path: Path) -> None:
-    case = make_prepared("one", shape=(16, 16, 16))
-    (case.folder / "landmarks.npy").unlink()
-    settings = small(landmark_weight=0.1)
-    pair = tuple(train_segmentation(side, [case.folder], settings, tmp_path / side) for side in ("fixed", "moving"))
-    with pytest.raises(CohortError, match=r"one: landmarks\.npy is missing \(a training case needs landmarks in both"):
-        train_registration([case.folder], pair, None, settings, tmp_path / "out")
+    old, bare = make_prepared("old", shape=(16, 16, 16)), make_prepared("bare", shape=(16, 16, 16))
+    for path in (old.folder / "landmarks.npy", bare.folder / "landmarks.npy", bare.folder / "fixed_roi.npy"):
+        path.unlink()
+    with pytest.raises(CohortError) as caught:
+        open_training_set([old.folder, bare.folder], small(), needs=["landmarks"])
+    text = str(caught.value)
+    assert "old: landmarks.npy is missing (prepare it again)" in text
+    assert "bare: landmarks.npy is missing (a training case needs landmarks in both scans)" in text
 
 
 def test_no_cases_are_refused(tmp_path: Path) -> None:
