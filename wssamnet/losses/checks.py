@@ -30,6 +30,19 @@ def as_images(name: str, image: Tensor) -> Tensor:
     return image.float() if image.dtype in (torch.float16, torch.bfloat16) else image
 
 
+def as_displacement(displacement: Tensor) -> Tensor:
+    """Check a batch of displacement fields; half precision becomes float32.
+
+    Raises:
+        TypeError: not a floating-point tensor.
+        ValueError: not (B, 3, X, Y, Z), or empty.
+    """
+    u = as_images("displacement", displacement)
+    if u.shape[1] != 3:
+        raise ValueError(f"displacement must have three components, (B, 3, X, Y, Z), not {tuple(u.shape)}")
+    return u
+
+
 def as_pair(fixed: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:
     """Check two batches of images that are compared voxel by voxel, and give them one type.
 

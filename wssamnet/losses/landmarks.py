@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wssamnet.losses.checks import as_images, as_pair, as_sizes
+from wssamnet.losses.checks import as_displacement, as_pair, as_sizes
 
 
 def landmark_distance(
@@ -28,9 +28,7 @@ def landmark_distance(
         TypeError, ValueError: not a (B, 3, X, Y, Z) floating-point tensor, landmarks that do not fit it, or not three
             spacings.
     """
-    u = as_images("displacement", displacement)
-    if u.shape[1] != 3:
-        raise ValueError(f"displacement must have three components, (B, 3, X, Y, Z), not {tuple(u.shape)}")
+    u = as_displacement(displacement)
     if not len(fixed) == len(moving) == len(u):
         raise ValueError(f"landmarks of {len(fixed)} and {len(moving)} cases do not fit a batch of {len(u)}")
     unit = u.new_tensor(as_sizes(spacing))

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from wssamnet.kernels.roughness import roughness
-from wssamnet.losses.checks import as_images, as_sizes, has_kernel, scaled
+from wssamnet.losses.checks import as_displacement, as_sizes, has_kernel, scaled
 
 
 def smoothness(
@@ -38,9 +38,7 @@ def smoothness(
     Raises:
         TypeError, ValueError: not a (B, 3, X, Y, Z) floating-point tensor, an unknown kind, or not three spacings.
     """
-    u = as_images("displacement", displacement)
-    if u.shape[1] != 3:
-        raise ValueError(f"displacement must have three components, (B, 3, X, Y, Z), not {tuple(u.shape)}")
+    u = as_displacement(displacement)
     if kind not in ("l2", "l1", "bending"):
         raise ValueError(f"kind must be 'l2', 'l1' or 'bending', not '{kind}'")
     sizes = as_sizes(spacing)

@@ -74,9 +74,12 @@ class WSSAMNet(nn.Module):
             levels=settings.levels - 1 if self.coarse else settings.levels,
             pyramid=settings.pyramid,
         )
-        for name, parameter in self.registration.named_parameters():
-            if name.startswith(("output", "coarser")):  # start at the identity
-                nn.init.zeros_(parameter) if name.endswith("bias") else nn.init.normal_(parameter, std=1e-5)
+        for part in (self.registration.output, self.registration.coarser):  # start at the identity
+            for parameter in part.parameters():
+                if parameter.ndim > 1:
+                    nn.init.normal_(parameter, std=1e-5)
+                else:
+                    nn.init.zeros_(parameter)
 
     def segment(self, fixed: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:
         """Ask both segmentations, each on the device that holds it.
