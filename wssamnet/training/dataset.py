@@ -1,4 +1,4 @@
-"""Prepared cases as batches of tensors of one common shape."""
+"""Prepared cases as batches of tensors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Batch:
 
     Args:
         arrays: name → (B, C, X, Y, Z) float32 images, or (B, 1, X, Y, Z) bool masks: the case's box, zeros
-            appended at the end of each axis.
+            appended at the end of each axis as far as the batch's largest box reaches.
         shapes: each case's own shape, without what was appended.
     """
 
@@ -47,7 +47,6 @@ class TrainingSet:
         cases: the cases as the network sees them; the order does not matter to the result, because they are sorted by
             id when opened.
         boxes: of each case, the part of its grid that holds either brain.
-        shape: common shape of every batch.
         spacing: (3,) voxel size in mm, the same for all.
         channels: modalities.
         seed: of the order in which they are drawn.
@@ -55,7 +54,6 @@ class TrainingSet:
 
     cases: tuple[PreparedCase, ...]
     boxes: tuple[Box, ...]
-    shape: Shape
     spacing: tuple[float, float, float]
     channels: int
     seed: int
@@ -76,19 +74,34 @@ class TrainingSet:
             picks.append(int(np.random.default_rng((self.seed, turn)).permutation(len(self.cases))[place]))
         return picks
 
-    def batch(self, picks: Sequence[int], names: Sequence[str], device: torch.device | str = "cpu") -> Batch:
+    def shape(self, picks: Sequence[int]) -> Shape:
+        """The shape of the batch of these cases: no larger than they need, because zeros around a brain change the
+        networks' instance norm, and there are none where a pair is registered.
+        """
+        return padded_shape(np.max([_shape(self.boxes[pick]) for pick in picks], axis=0), _MULTIPLE)
+
+    def batch(
+        self,
+        picks: Sequence[int],
+        names: Sequence[str],
+        device: torch.device | str = "cpu",
+        *,
+        share: slice = slice(None),
+    ) -> Batch:
         """Read some arrays of some cases.
 
         Args:
-            picks: indices of `cases`.
+            picks: indices of `cases`, the whole batch.
             names: arrays of the prepared case, such as "fixed" or "moving_mask".
             device: where the tensors go.
+            share: the part of the batch that is read; its shape is the whole batch's.
         """
+        shape, picks = self.shape(picks), picks[share]
         arrays: dict[str, Tensor] = {}
         for name in names:
             image = name in ("fixed", "moving")
             kind = torch.float32 if image else torch.bool
-            stack = torch.zeros((len(picks), self.channels if image else 1, *self.shape), dtype=kind)
+            stack = torch.zeros((len(picks), self.channels if image else 1, *shape), dtype=kind)
             for place, pick in enumerate(picks):
                 source = self.cases[pick].array(name)[(..., *self.boxes[pick])]
                 x, y, z = source.shape[-3:]
@@ -175,12 +188,10 @@ def open_training_set(prepared: Sequence[str | Path], settings: Settings, *, nee
     if problems:
         raise CohortError(problems)
     boxes = tuple(content_box(case.array("fixed_mask"), case.array("moving_mask")) for case in cases)
-    largest = np.max([_shape(box) for box in boxes], axis=0)
     x, y, z = cases[0].grid.spacing
     return TrainingSet(
         tuple(cases),
         boxes,
-        padded_shape(largest, _MULTIPLE),
         (float(x), float(y), float(z)),
         len(settings.modalities),
         settings.seed,

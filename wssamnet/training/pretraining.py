@@ -44,11 +44,11 @@ def augmented_pair(
     fields: list[Tensor] = []
     shapes: list[tuple[int, int, int]] = []
     drawn = [("fixed" if generator.random() < 0.5 else "moving", random_affine(generator, settings)) for _ in picks]
-    for pick, (side, matrix) in list(zip(picks, drawn, strict=True))[share]:
-        batch = cases.batch([pick], (side, f"{side}_mask"), device)
+    for place, (side, matrix) in list(enumerate(drawn))[share]:
+        batch = cases.batch(picks, (side, f"{side}_mask"), device, share=slice(place, place + 1))
         images.append(batch[side])
         masks.append(batch[f"{side}_mask"])
-        fields.append(affine_displacement(matrix, batch.shapes[0], cases.shape, cases.spacing))
+        fields.append(affine_displacement(matrix, batch.shapes[0], cases.shape(picks), cases.spacing))
         shapes += batch.shapes
     fixed = torch.cat(images)
     moving = warp(fixed, torch.stack(fields).to(device))

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from wssamnet.losses import focal, image_loss, landmark_distance, overlap, smoothness
+from wssamnet.models.padding import crop_end, pad_end
 from wssamnet.models.placement import Placement
 from wssamnet.models.warp import warp
 from wssamnet.models.wssamnet import WSSAMNet
 from wssamnet.settings import Settings
 from wssamnet.training.checkpoint import Keeping
-from wssamnet.training.dataset import open_training_set
+from wssamnet.training.dataset import Batch, open_training_set
 from wssamnet.training.identity import training_identity
 from wssamnet.training.loop import Plan
 from wssamnet.training.stage import begin, train_and_save
@@ -32,21 +33,22 @@ class FrozenSegmentation:
         self.model = model
         self.known: dict[int, tuple[Tensor, Tensor]] = {}
 
-    def logits(self, picks: Sequence[int], fixed: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:
+    def logits(self, picks: Sequence[int], batch: Batch) -> tuple[Tensor, Tensor]:
         """The logits of a batch, (B, 1, X, Y, Z) each.
 
         Args:
             picks: which cases these are.
-            fixed, moving: (B, C, X, Y, Z), always the same for the same case.
+            batch: with "fixed" and "moving", always the same for the same case but for the zeros appended.
         """
+        fixed, moving = batch["fixed"], batch["moving"]
         with torch.no_grad():
-            for place, pick in enumerate(picks):
+            for place, (pick, shape) in enumerate(zip(picks, batch.shapes, strict=True)):
                 if pick not in self.known:
-                    f, m = fixed[place : place + 1], moving[place : place + 1]
+                    f, m = (crop_end(image[place : place + 1], shape) for image in (fixed, moving))
                     pair = self.model.segment(f, m)
                     self.known[pick] = (pair[0].half(), pair[1].half())
         columns = zip(*(self.known[pick] for pick in picks), strict=True)
-        f, m = (torch.cat(column).to(fixed.dtype) for column in columns)
+        f, m = (torch.cat([pad_end(one, fixed.shape[-3:]) for one in column]).to(fixed.dtype) for column in columns)
         return f, m
 
 
@@ -97,9 +99,10 @@ def train_registration(
     names = ("fixed", "moving", "fixed_mask", *(("moving_mask",) if together else ()), *rois)
 
     def losses(step: int) -> dict[str, Tensor]:
-        picks = cases.draw(step, settings.batch_size)[processes.share(settings.batch_size)]
-        batch = cases.batch(picks, names, devices.registration)
-        known = frozen.logits(picks, batch["fixed"], batch["moving"]) if frozen is not None else None
+        picks, share = cases.draw(step, settings.batch_size), processes.share(settings.batch_size)
+        batch = cases.batch(picks, names, devices.registration, share=share)
+        picks = picks[share]
+        known = frozen.logits(picks, batch) if frozen is not None else None
         prediction = network(batch["fixed"], batch["moving"], known)
         warped = warp(batch["moving"], prediction.displacement)
         terms = image_loss(batch["fixed"], warped, settings, cases.spacing, mask=batch["fixed_mask"])

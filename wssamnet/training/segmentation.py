@@ -49,8 +49,8 @@ def train_segmentation(
     names = (side, f"{side}_mask", f"{side}_roi")
 
     def losses(step: int) -> dict[str, Tensor]:
-        picks = cases.draw(step, settings.batch_size)[processes.share(settings.batch_size)]
-        batch = cases.batch(picks, names, processes.device)
+        picks, share = cases.draw(step, settings.batch_size), processes.share(settings.batch_size)
+        batch = cases.batch(picks, names, processes.device, share=share)
         roi, mask = batch[f"{side}_roi"], batch[f"{side}_mask"]
         (voxels,) = processes.weights(mask)
         return {"focal": voxels * focal(network(batch[side]), roi, gamma=settings.focal_gamma, mask=mask)}

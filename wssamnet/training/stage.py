@@ -121,7 +121,7 @@ def train_and_save(
             **({"problems": [unseen]} if unseen else {}),
             "versions": _versions(),
             "cases": cases.ids,
-            "shape": list(cases.shape),
+            "shape": list(cases.shape(range(len(cases.cases)))),
             "spacing_mm": list(cases.spacing),
             "final_losses": final_losses(history),
             **(record or {}),

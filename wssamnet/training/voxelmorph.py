@@ -49,11 +49,11 @@ def train_voxelmorph(
     network = processes.shared(model)
 
     def losses(step: int) -> dict[str, Tensor]:
-        picks = cases.draw(step, settings.batch_size)[processes.share(settings.batch_size)]
-        batch = cases.batch(picks, _ARRAYS, processes.device)
+        picks, share = cases.draw(step, settings.batch_size), processes.share(settings.batch_size)
+        batch = cases.batch(picks, _ARRAYS, processes.device, share=share)
         displacement, field = network(batch["fixed"], batch["moving"])
         warped = warp(batch["moving"], displacement)
-        pairs, voxels = processes.weights(len(picks), batch["fixed_mask"])
+        pairs, voxels = processes.weights(len(batch.shapes), batch["fixed_mask"])
         return {
             "lncc": voxels * lncc(batch["fixed"], warped, window=_WINDOW, squared=True, mask=batch["fixed_mask"]),
             "smoothness": pairs * settings.voxelmorph_smoothness * smoothness(field, kind="l2"),

@@ -18,7 +18,7 @@ from wssamnet.training.pretraining import augmented_pair
 Make = Callable[..., PreparedCase]
 
 
-def test_cases_of_different_boxes_share_one_padded_shape(make_prepared: Make) -> None:
+def test_a_batch_is_as_large_as_its_largest_box(make_prepared: Make) -> None:
     small, large = make_prepared("b", shape=(18, 33, 13)), make_prepared("a", shape=(20, 24, 16))
     cases = open_training_set([small.folder, large.folder, small.folder], make_settings())
     assert cases.ids == ["a", "b"]
@@ -29,8 +29,15 @@ def test_cases_of_different_boxes_share_one_padded_shape(make_prepared: Make) ->
     own = tuple(int(n) for n in high - low)  # the brain's box, smaller than the grid
     batch = cases.batch([1, 0], ("fixed", "moving_mask"))
     assert batch.shapes[0] == own
-    assert all(n % 4 == 0 and n >= max(sizes) > n - 4 for n, *sizes in zip(cases.shape, *batch.shapes, strict=True))
-    assert batch["fixed"].shape == batch["moving_mask"].shape == (2, 1, *cases.shape)
+    shape = cases.shape([1, 0])
+    assert all(n % 4 == 0 and n >= max(sizes) > n - 4 for n, *sizes in zip(shape, *batch.shapes, strict=True))
+    assert batch["fixed"].shape == batch["moving_mask"].shape == (2, 1, *shape)
+    for pick, sizes in zip([1, 0], batch.shapes, strict=True):  # alone each is padded to what halves evenly, no further
+        assert all(n >= size > n - 4 for n, size in zip(cases.shape([pick]), sizes, strict=True))
+        assert cases.batch([pick], ("fixed",))["fixed"].shape[2:] == cases.shape([pick]) != shape
+    part = cases.batch([1, 0], ("fixed",), share=slice(1, 2))  # one process's
+    assert part.shapes == batch.shapes[1:]
+    assert torch.equal(part["fixed"], batch["fixed"][1:])
     assert batch["moving_mask"].dtype == torch.bool
     inside = batch["fixed"][0, 0, : own[0], : own[1], : own[2]].numpy()
     whole = small.array("fixed")[0].astype(np.float32)
@@ -112,7 +119,7 @@ def test_cases_of_two_voxel_sizes_train_together_at_the_networks(make_prepared: 
     cases = open_training_set(folders, make_settings(values={"network_spacing_mm": 8}), needs=["fixed_roi"])
     assert cases.spacing == pytest.approx((8, 8, 8))
     batch = cases.batch([0, 1], ("fixed", "fixed_mask", "fixed_roi"))
-    assert batch["fixed"].shape == (2, 1, *cases.shape)
+    assert batch["fixed"].shape == (2, 1, *cases.shape([0, 1]))
     # the brain's diameter is 0.84 of the box
     for size, shape, box in zip((4, 3), ((32, 34, 30), (33, 32, 31)), batch.shapes, strict=True):
         assert np.abs(np.array(box) * 8 - 0.84 * size * np.array(shape)).max() <= 12

@@ -142,11 +142,11 @@ from wssamnet.cli.app import run
 from wssamnet.errors import ModelError
 from wssamnet.training.dataset import TrainingSet
 read, calls = TrainingSet.batch, []
-def batch(self, *arguments):
+def batch(self, *arguments, **named):
     calls.append(0)
     if os.environ["RANK"] == "1" and len(calls) == 3:
         raise ModelError("cannot be read", "case_1", "copy it again")
-    return read(self, *arguments)
+    return read(self, *arguments, **named)
 TrainingSet.batch = batch
 run()
 """

@@ -199,15 +199,41 @@ def test_segmentation_learns_where_the_landmarks_are(make_prepared: Make, tmp_pa
 def test_remembered_segmentations_are_those_the_network_would_give(make_prepared: Make) -> None:
     settings = small()
     model = build_model("wssamnet", settings, 1).eval()
-    cases = open_training_set(folders(make_prepared, 3, shape=(16, 20, 16)), settings)
+    made = [make_prepared(f"case_{n}", seed=n, shape=(16, 20, 16 + 8 * n)).folder for n in range(3)]
+    cases = open_training_set(made, settings)
     frozen = FrozenSegmentation(model)  # type: ignore[arg-type]
     for picks in ([0, 1], [2, 1], [1, 0]):  # the last batch is known altogether
         batch = cases.batch(picks, ("fixed", "moving"))
         with torch.no_grad():
-            asked = model(batch["fixed"], batch["moving"])
-            told = model(batch["fixed"], batch["moving"], frozen.logits(picks, batch["fixed"], batch["moving"]))
-        torch.testing.assert_close(told.moving_logits, asked.moving_logits, atol=5e-3, rtol=0)  # kept as float16
-        torch.testing.assert_close(told.displacement, asked.displacement, atol=1e-4, rtol=0)
+            told = model(batch["fixed"], batch["moving"], frozen.logits(picks, batch))
+            for place, (pick, shape) in enumerate(zip(picks, batch.shapes, strict=True)):
+                alone = cases.batch([pick], ("fixed", "moving"))
+                asked = model(alone["fixed"], alone["moving"])
+                x, y, z = shape
+                for logits in ("fixed_logits", "moving_logits"):
+                    kept, said = (getattr(out, logits)[..., :x, :y, :z] for out in (told, asked))
+                    torch.testing.assert_close(kept[place], said[0], atol=5e-3, rtol=0)  # kept as float16
+                if batch["fixed"].shape == alone["fixed"].shape:
+                    torch.testing.assert_close(told.displacement[place], asked.displacement[0], atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("kind", ["wssamnet", "voxelmorph"])
+def test_a_case_is_trained_on_as_it_will_be_registered(make_prepared: Make, kind: str) -> None:
+    made = [make_prepared(f"case_{n}", seed=n, shape=(18 + 5 * n, 30 - 4 * n, 21)) for n in range(3)]
+    settings = small()
+    model = build_model(kind, settings, 1).eval()
+    for parameter in model.parameters():  # away from the identity
+        torch.nn.init.normal_(parameter, std=0.2, generator=torch.Generator().manual_seed(parameter.numel()))
+    cases = open_training_set([case.folder for case in made], settings)
+    for pick, (case, box) in enumerate(zip(made, cases.boxes, strict=True)):
+        batch = cases.batch([pick], ("fixed", "moving"))
+        with torch.no_grad():
+            out = model(batch["fixed"], batch["moving"])
+        field = (out.displacement if kind == "wssamnet" else out[0])[0].movedim(0, -1)
+        x, y, z = batch.shapes[0]
+        seen = predict(model, case.array("fixed").astype(np.float32), case.array("moving").astype(np.float32))[box]
+        assert np.abs(seen).max() > 0.1
+        assert np.allclose(field[:x, :y, :z], seen, atol=1e-3 * np.abs(seen).max())
 
 
 def test_problems_of_all_cases_are_told_at_once(make_prepared: Make, tmp_path: Path) -> None:
