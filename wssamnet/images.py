@@ -28,6 +28,7 @@ _UNITS = {0: "mm", 1: "meter", 2: "mm", 3: "micron"}  # no unit is taken for mm
 _TRAILING = 1 << 20  # bytes that may follow the voxels, padding
 _POSITIONS = ("NREG_TRANS", "Mapping")  # NiftyReg's and SPM's deformations: where a voxel goes, RAS mm
 _VECTOR = 1007  # NIFTI_INTENT_VECTOR: what ITK and ANTs write for displacement fields, values in LPS
+_RAS_VECTOR = 1006  # NIFTI_INTENT_DISPVECT
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,6 +238,8 @@ def write_displacement(path: str | Path, displacement: NDArray[np.float32], grid
 def read_displacement(path: str | Path) -> tuple[NDArray[np.float32], Grid]:
     """Read a displacement field written by `write_displacement`, ITK or ANTs.
 
+    The NIfTI intent says which frame the file's vectors are in, as ITK takes it: RAS for NIFTI_INTENT_DISPVECT, else LPS.
+
     Returns:
         (X, Y, Z, 3) LPS mm, and its grid.
 
@@ -254,6 +257,8 @@ def read_displacement(path: str | Path) -> tuple[NDArray[np.float32], Grid]:
             f"holds positions, not displacements: its intent is '{kind}'", path, "a displacement field in LPS mm"
         )
     grid = _grid(image, image.shape[:3], path)
-    data = np.ascontiguousarray(_content(image, path)[:, :, :, 0, :], dtype=np.float32)
+    data = np.array(_content(image, path)[:, :, :, 0, :], dtype=np.float32, order="C")
+    if int(image.header["intent_code"]) == _RAS_VECTOR:
+        data[..., :2] *= -1
     _require_finite(data, path)
     return data, grid

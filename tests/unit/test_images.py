@@ -216,6 +216,17 @@ def test_a_field_as_itk_reads_it(tmp_path: Path, odd_grid: Grid) -> None:
     assert nib.load(path).header.get_intent()[0] == "vector"
 
 
+def test_vectors_that_the_header_says_are_ras(tmp_path: Path, odd_grid: Grid) -> None:
+    u = RNG.normal(size=(*odd_grid.shape, 3)).astype(np.float32)
+    image = nib.Nifti1Image(u[:, :, :, None, :], odd_grid.affine)
+    image.header.set_intent("displacement vector")
+    nib.save(image, tmp_path / "u.nii.gz")
+    itk = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "u.nii.gz"))).transpose(2, 1, 0, 3)
+    read, _ = read_displacement(tmp_path / "u.nii.gz")
+    np.testing.assert_array_equal(read, itk)
+    np.testing.assert_array_equal(read, u * np.float32([-1, -1, 1]))
+
+
 def test_a_field_written_by_itk(tmp_path: Path, odd_grid: Grid) -> None:
     u = RNG.normal(size=(*odd_grid.shape, 3))
     image = sitk.GetImageFromArray(np.ascontiguousarray(u.transpose(2, 1, 0, 3)), isVector=True)

@@ -16,6 +16,7 @@ from wssamnet.landmarks import COORDINATES, Coordinates, Landmarks, read_landmar
 
 _SPACING_MM = (0.1, 12.0)
 _EXTENT_MM = (30.0, 600.0)
+_MASK_MM = 20.0
 _LARGEST_VOXELS = 1 << 29
 _FARTHEST_MM = 1e5  # headers are float32: beyond it voxels move by a hundredth of a millimetre
 _MASK = "1 in the brain, 0 outside"
@@ -112,6 +113,11 @@ def _mask_problem(mask: Volume, image: Volume, landmarks: Landmarks | None) -> s
     inside = mask.data > 0.5
     if not inside.any():
         return f"no voxel is above 0.5 ({_MASK})"
+    places = np.nonzero(inside)
+    extent = image.grid.spacing * [axis.max() - axis.min() + 1 for axis in places]
+    if extent.min() < _MASK_MM:
+        covers = " x ".join(f"{value:.0f}" for value in extent)
+        return f"covers {covers} mm (a brain: at least {_MASK_MM:g} mm along each axis)"
     if np.count_nonzero(image.data[inside]) < np.count_nonzero(inside) / 2:
         return f"is mostly where the image is 0 ({_MASK})"
     if landmarks is None or not image.grid.contains(landmarks.points).all():

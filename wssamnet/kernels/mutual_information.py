@@ -112,12 +112,14 @@ def mutual_information_of(
     run_ranges(_limits, chunks, a, b, chosen, _CHUNK, limits, parts=4)
     low, high = limits[:, 0::2].min(axis=0), limits[:, 1::2].max(axis=0)
     finite = bool(np.isfinite(low).all() and np.isfinite(high).all())
-    if not finite or (low == high).any():
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        steps = (bins - 1) / (high - low)
+    # a constant image, or a range that float32 cannot divide into bins: no cell could be found
+    if not finite or not (np.isfinite(steps) & (steps > 0)).all():
         for gradient in gradients:
             if gradient is not None:
                 gradient.fill(0)
         return float("nan") if np.isnan(high).any() else 0.0
-    steps = (bins - 1) / (high - low)
     scales = np.array([low[0], steps[0], low[1], steps[1], 0], dtype=np.float32)
     joint = np.zeros((chunks, bins * bins), dtype=np.float64)
     run_ranges(_histogram, chunks, a, b, chosen, _CHUNK, bins, scales, joint, parts=4)

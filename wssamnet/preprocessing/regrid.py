@@ -26,6 +26,11 @@ def index_map(source: Grid, target: Grid, transform: AffineMap) -> Array:
     return snapped if gap < _ROUND_OFF else np.asarray(matrix)
 
 
+def widths(source: Grid, target: Grid) -> Array:
+    """(3,) how wide a voxel of `target` is along each axis of `source`, in its voxels."""
+    return np.asarray(np.sqrt((index_map(source, target, AffineMap())[:3, :3] ** 2).sum(axis=1)))
+
+
 def _sampled(values: NDArray[Any], matrix: Array, shape: tuple[int, int, int]) -> NDArray[np.float32]:
     """(X, Y, Z, C) at mapped indices, plane by plane so that a full grid of points is never held."""
     out = np.empty((*shape, values.shape[-1]), dtype=np.float32)
@@ -78,8 +83,7 @@ def regrid(
         (C, X, Y, Z) float16 on `target`, 0 outside the returned mask, and that mask.
     """
     values = np.concatenate([channels, mask[None].astype(np.float32)])
-    # a target voxel's width along each source axis, in source voxels
-    coarser = np.sqrt((index_map(source, target, AffineMap())[:3, :3] ** 2).sum(axis=1))
+    coarser = widths(source, target)
     if coarser.max() > _COARSER:
         # together with the linear interpolation about the target voxel's own width
         sigma = 0.42 * np.sqrt(np.maximum(coarser**2 - 1, 0))

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from scipy.ndimage import maximum_filter
 
 from wssamnet.fields import AffineMap, resample
+from wssamnet.geometry import Grid
 from wssamnet.images import Volume
 from wssamnet.preprocessing.prepared import PreparedCase
-from wssamnet.preprocessing.regrid import index_map
+from wssamnet.preprocessing.regrid import index_map, widths
 from wssamnet.registration.protocol import Registration
 from wssamnet.registration.refinement import SCHEDULES, Field, Mask, refine
 from wssamnet.registration.voxels import registration_from_voxels
@@ -19,17 +21,20 @@ Side = Literal["fixed", "moving"]
 CUT = 0.005  # of the brain: about a millimetre of its width, which pulls nothing
 
 
-def on_working_grid(lesion: Volume | None, case: PreparedCase, transform: AffineMap | None = None) -> Mask | None:
+def on_working_grid(lesion: Volume | None, grid: Grid, transform: AffineMap | None = None) -> Mask | None:
     """A lesion where a case is registered; what any part of it reaches is lesion.
 
     Args:
         lesion: bool, native grid; None for none.
-        case: whose working grid.
+        grid: the working grid.
         transform: pull-back from the working grid to the lesion's frame, where the two differ.
     """
     if lesion is None:
         return None
-    share = resample(Volume(lesion.data.astype(np.float32), lesion.grid), case.grid, transform)
+    # as far as a working voxel's image is an average of
+    reach = 2 * np.floor(widths(lesion.grid, grid) / 2).astype(int) + 1
+    reached = maximum_filter(lesion.data.astype(np.float32), tuple(reach), mode="constant")
+    share = resample(Volume(reached, lesion.grid), grid, transform)
     return np.asarray(share.data > 0)
 
 
@@ -90,8 +95,8 @@ class RefinementRegistrar:
         fixed, moving = (np.asarray(case.array(side), dtype=np.float32) for side in ("fixed", "moving"))
         start = self.start(case)
         lesions = (
-            _either(on_working_grid(self.fixed_lesion, case), beyond_scan(case, "fixed")),
-            _either(on_working_grid(self.moving_lesion, case, case.prealignment), beyond_scan(case, "moving")),
+            _either(on_working_grid(self.fixed_lesion, case.grid), beyond_scan(case, "fixed")),
+            _either(on_working_grid(self.moving_lesion, case.grid, case.prealignment), beyond_scan(case, "moving")),
         )
         displacement = refine(fixed, moving, case.grid, start=start, schedule=SCHEDULES[self.schedule], lesions=lesions)
         return registration_from_voxels(case, displacement, {"refinement": self.schedule})

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from wssamnet.errors import ImageError, SettingsError
+from wssamnet.errors import GeometryError, ImageError, SettingsError
 from wssamnet.fields import DisplacementField, Transform, resample
 from wssamnet.geometry import Array, Grid
 from wssamnet.images import Volume, read_grid, read_image
@@ -85,6 +85,13 @@ def apply_to_image(
         raise ImageError(error.what, where, error.remedy) from None
 
 
+def _as_points(points: ArrayLike) -> Array:
+    array = np.asarray(points, dtype=np.float64)
+    if array.size and (array.ndim not in (1, 2) or array.shape[-1] != 3):
+        raise GeometryError(f"points have shape {array.shape}", remedy="(N, 3), LPS mm")
+    return array.reshape(-1, 3)
+
+
 def apply_to_points(points: ArrayLike, transforms: Sequence[Given] | Given, *, inverse: bool = False) -> Array:
     """Send points through transforms; they travel along them, in the order given.
 
@@ -97,14 +104,15 @@ def apply_to_points(points: ArrayLike, transforms: Sequence[Given] | Given, *, i
         (N, 3), LPS mm.
 
     Raises:
-        ImageError, GeometryError: a file cannot be read.
+        ImageError: a file cannot be read.
+        GeometryError: it is no transform, or the points are not (N, 3).
     """
-    return np.asarray(_chain(transforms, inverse)(np.asarray(points, dtype=np.float64).reshape(-1, 3)))
+    return np.asarray(_chain(transforms, inverse)(_as_points(points)))
 
 
 def outside_fields(points: ArrayLike, transforms: Sequence[Given] | Given) -> int:
     """How many points lie outside a displacement field when they come to it, where ITK and we leave them unmoved."""
-    where = np.asarray(points, dtype=np.float64).reshape(-1, 3)
+    where = _as_points(points)
     outside = np.zeros(len(where), dtype=np.bool_)
     for part in parts_of([read_chain(transforms)]):
         if isinstance(part, DisplacementField):
@@ -115,5 +123,5 @@ def outside_fields(points: ArrayLike, transforms: Sequence[Given] | Given) -> in
 
 def not_inverted(points: ArrayLike, mapped: ArrayLike, transforms: Sequence[Given] | Given) -> int:
     """How many inversely mapped points the chain does not take back to within 0.1 mm of where they came from."""
-    there = np.asarray(points, dtype=np.float64).reshape(-1, 3)
+    there = _as_points(points)
     return int((np.linalg.norm(read_chain(transforms)(mapped) - there, axis=1) > 0.1).sum())

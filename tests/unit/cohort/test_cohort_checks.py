@@ -173,8 +173,12 @@ def test_a_mask_must_fit_and_not_be_empty(make_cohort: Make) -> None:
             np.arange(GRID.shape[0])[:, None, None] * (brain() > 0) > 14,
             "leaves out 5 of 5 landmarks (1 in the brain, 0 outside)",
         ),
+        (
+            (np.arange(GRID.shape[2]) == 9) * (brain() > 0),
+            "covers 128 x 144 x 8 mm (a brain: at least 20 mm along each axis)",
+        ),
     ],
-    ids=["inverted", "faint", "of something small"],
+    ids=["inverted", "faint", "of something small", "one slice"],
 )
 def test_a_mask_must_be_of_the_brain(make_cohort: Make, given: np.ndarray, says: str) -> None:
     root = make_cohort(1)

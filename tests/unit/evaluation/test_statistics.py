@@ -31,6 +31,14 @@ def test_signed_rank_of_nothing() -> None:
     assert np.isnan(signed_rank([]))
 
 
+def test_equal_shares_of_landmarks_are_equal_ranks() -> None:
+    gained = np.array([2, 1, 1, 1, 1, 2, 0, 2, 1, -1, 0, 2])
+    before = np.arange(12) % 9
+    p = signed_rank((before + gained) / 12 - before / 12)
+    assert p == signed_rank(gained) == signed_rank(gained / 12)
+    assert p == pytest.approx(0.0137, abs=2e-4)
+
+
 def test_bootstrap_is_reproducible_and_holds_the_mean() -> None:
     values = np.random.default_rng(3).gamma(2, 2, size=20)
     low, high = bootstrap_interval(values, seed=1)

@@ -109,6 +109,17 @@ def test_scale_and_sign_do_not_matter() -> None:
     )
 
 
+@pytest.mark.parametrize("scale", [1e-38, 1e-42, 2e38])
+def test_a_range_that_float32_cannot_divide_says_nothing(scale: float) -> None:
+    fixed, moving = images((1, 1, 6, 7, 5))
+    fixed = (fixed / fixed.abs().max() * scale).requires_grad_()  # to 2e38: its width is beyond the largest number
+    loss = mutual_information(fixed, moving)
+    loss.backward()
+    assert loss == 0
+    assert fixed.grad is not None
+    assert not fixed.grad.any()
+
+
 def test_not_finite_is_not_hidden() -> None:
     fixed, moving = images((1, 1, 4, 4, 4))
     moving[0, 0, 1, 1, 1] = torch.nan

@@ -14,7 +14,7 @@ from wssamnet.landmarks import read_landmarks
 from wssamnet.preprocessing.prepared import PreparedCase
 from wssamnet.registration import refined
 from wssamnet.registration.protocol import run
-from wssamnet.registration.refined import RefinementRegistrar, Side, beyond_scan
+from wssamnet.registration.refined import RefinementRegistrar, Side, beyond_scan, on_working_grid
 from wssamnet.registration.refinement import SCHEDULES
 
 Make = Callable[..., PreparedCase]
@@ -44,6 +44,19 @@ def test_what_lies_beyond_a_scan_is_known_to_the_voxel(make_prepared: Make, side
     wanted[..., :14] = True
     np.testing.assert_array_equal(found, wanted)
     assert beyond_scan(case, "moving" if side == "fixed" else "fixed") is None
+
+
+def test_a_lesion_between_thick_slices_is_not_lost() -> None:
+    thick = Grid((12, 12, 12), np.diag([4.0, 4.0, 5.0, 1.0]))
+    fine = Grid((48, 48, 60), np.array([[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, -1, 59], [0, 0, 0, 1]]))
+    lesion = np.zeros(fine.shape, bool)
+    lesion[17:23, 20, 59 - 13 : 59 - 11] = True  # z of 12 and 13 mm, between the slices at 10 and 15
+    found = on_working_grid(Volume(lesion, fine), thick)
+    assert found is not None
+    assert np.unique(np.nonzero(found)[2]).tolist() == [2, 3]
+    assert set(np.unique(np.nonzero(found)[0])) >= {4, 5}
+    same = on_working_grid(Volume(lesion, fine), fine)
+    np.testing.assert_array_equal(same, lesion)  # on its own grid it is what it is
 
 
 def test_a_shaved_edge_changes_nothing(make_prepared: Make) -> None:

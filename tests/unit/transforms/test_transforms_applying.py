@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 from scipy.ndimage import gaussian_filter
 from wssamnet.cli.apply import Interpolation, apply
-from wssamnet.errors import ImageError, SettingsError, WssamnetError
+from wssamnet.errors import GeometryError, ImageError, SettingsError, WssamnetError
 from wssamnet.geometry import Grid
 from wssamnet.images import Volume, read_image, write_displacement, write_image
 from wssamnet.landmarks import Landmarks, read_landmarks, write_landmarks
@@ -105,6 +105,16 @@ def test_points_travel_along_and_come_back(files: Path, capsys: pytest.CaptureFi
     assert back.ids == (4, 9)
     np.testing.assert_allclose(apply_to_points(start.points, chain), there.points, atol=1e-3)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (6, 2), (4,), (2, 3, 1)])
+def test_points_that_are_no_rows_of_three_are_refused(files: Path, shape: tuple[int, ...]) -> None:
+    for call in (apply_to_points, outside_fields):
+        with pytest.raises(GeometryError) as caught:
+            call(np.ones(shape), files / "a.tfm")
+        assert str(caught.value) == f"points have shape {shape} ((N, 3), LPS mm)"
+    assert apply_to_points((1, 2, 3), files / "a.tfm").shape == (1, 3)
+    assert apply_to_points([], files / "a.tfm").shape == (0, 3)
 
 
 def test_an_image_through_the_inverse_comes_back(files: Path) -> None:
