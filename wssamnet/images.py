@@ -238,7 +238,7 @@ def write_displacement(path: str | Path, displacement: NDArray[np.float32], grid
 def read_displacement(path: str | Path) -> tuple[NDArray[np.float32], Grid]:
     """Read a displacement field written by `write_displacement`, ITK or ANTs.
 
-    The NIfTI intent says which frame the file's vectors are in, as ITK takes it: RAS for NIFTI_INTENT_DISPVECT, else LPS.
+    As ITK takes it, the NIfTI intent says which frame the file's vectors are in: RAS for 1006, else LPS.
 
     Returns:
         (X, Y, Z, 3) LPS mm, and its grid.

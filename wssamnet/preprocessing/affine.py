@@ -20,6 +20,7 @@ _ROTATION_DEG = 25.0
 _SCALES = (0.85, 1.18)
 _DISPLACEMENT_MM = 30.0
 _CLOSES = 0.075  # share of 1 - lncc
+_SURE = 0.5  # of the same: no wrong map of a turned head closed a third
 _MI_NOISE = 0.02  # share of the mutual information
 _EDGE_NOISE = 0.01  # correlation
 
@@ -98,13 +99,20 @@ def plausibility(transform: AffineMap, fixed: Coarse, moving: Coarse) -> dict[st
     }
 
 
-def _plausible(figures: dict[str, float]) -> bool:
-    return (
-        figures["rotation_deg"] < _ROTATION_DEG
-        and _SCALES[0] < figures["smallest_scale"]
-        and figures["largest_scale"] < _SCALES[1]
-        and figures["mean_displacement_mm"] < _DISPLACEMENT_MM
-    )
+def _closes(before: dict[str, float], after: dict[str, float]) -> float:
+    return (after["lncc"] - before["lncc"]) / max(1 - before["lncc"], 1e-9)
+
+
+def plausible(figures: dict[str, float], closes: float) -> bool:
+    """Whether heads are so related: alike in size, and turned and moved little unless the images say so clearly.
+
+    Args:
+        figures: of `plausibility`.
+        closes: share of the gap to a perfect match that the map closes.
+    """
+    alike = _SCALES[0] < figures["smallest_scale"] and figures["largest_scale"] < _SCALES[1]
+    little = figures["rotation_deg"] < _ROTATION_DEG and figures["mean_displacement_mm"] < _DISPLACEMENT_MM
+    return alike and (little or closes > _SURE)
 
 
 def judge(transform: AffineMap, fixed: Coarse, moving: Coarse) -> dict[str, float]:
@@ -128,7 +136,7 @@ def helps(before: dict[str, float], after: dict[str, float]) -> bool:
     rise and neither may fall by more than its noise.
     """
     gain = {name: after[name] - before[name] for name in before}
-    closes = gain["lncc"] > _CLOSES * (1 - before["lncc"])
+    closes = _closes(before, after) > _CLOSES
     held_out = (gain["mutual_information"], gain["edges"])
     noise = (_MI_NOISE * before["mutual_information"], _EDGE_NOISE)
     return closes and max(held_out) > 0 and all(g > -n for g, n in zip(held_out, noise, strict=True))
@@ -144,8 +152,7 @@ def prealign(
 ) -> Prealignment:
     """Align the moving brain to the fixed one, or leave it where it is.
 
-    The map maximises the local correlation at 8 and 3 mm. It is taken when it is plausible (a
-    rotation, scales and a displacement that heads have) and `helps`.
+    The map maximises the local correlation at 8 and 3 mm. It is taken when it is `plausible` and `helps`.
 
     Args:
         fixed, moving: (C, X, Y, Z) normalised to [0, 1], 0 outside the masks.
@@ -158,6 +165,6 @@ def prealign(
     figures = plausibility(transform, pyramid[0][0], pyramid[1][0])
     before = judge(AffineMap(), pyramid[0][-1], pyramid[1][-1])
     after = judge(transform, pyramid[0][-1], pyramid[1][-1])
-    chosen = _plausible(figures) and helps(before, after)
+    chosen = plausible(figures, _closes(before, after)) and helps(before, after)
     evidence = {"similarity_before": before, "similarity_after": after, **figures}
     return Prealignment(transform if chosen else AffineMap(), "affine" if chosen else "identity", evidence)

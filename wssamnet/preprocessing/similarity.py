@@ -62,6 +62,6 @@ def mutual_information(a: NDArray[Any], b: NDArray[Any], *, bins: int = 32) -> f
 
 
 def edge_correlation(a: NDArray[Any], b: NDArray[Any], where: NDArray[np.bool_]) -> float:
-    """Correlation of the two images' gradient magnitudes inside `where`."""
+    """Correlation of the two images' gradient magnitudes inside `where`; 0 where one has no edges at all."""
     edges = [gaussian_gradient_magnitude(np.asarray(image, dtype=np.float64), 1.0)[where] for image in (a, b)]
-    return float(np.corrcoef(edges[0], edges[1])[0, 1])
+    return float(np.corrcoef(edges[0], edges[1])[0, 1]) if all(np.ptp(edge) for edge in edges) else 0.0

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from preprocessing_samples import centre, landmark_points, render, small_affine
 from scipy.ndimage import gaussian_filter
+from scipy.spatial.transform import Rotation
 from wssamnet.fields import AffineMap
 from wssamnet.geometry import Frame, Grid
-from wssamnet.preprocessing.affine import Prealignment, helps, prealign
+from wssamnet.preprocessing.affine import Prealignment, helps, plausible, prealign
 from wssamnet.preprocessing.affine_search import Objective
 from wssamnet.preprocessing.coarse import coarsen
 from wssamnet.preprocessing.intensity import brain_range
@@ -79,6 +80,7 @@ def test_mutual_information_and_edges_of_known_pairs() -> None:
     image = gaussian_filter(rng.normal(size=(20, 20, 20)), 2)
     everywhere = np.ones(image.shape, bool)
     assert edge_correlation(image, 3 - 2 * image, everywhere) == pytest.approx(1)
+    assert edge_correlation(image, np.zeros(image.shape), everywhere) == 0
     assert abs(edge_correlation(image, gaussian_filter(rng.normal(size=(20, 20, 20)), 2), everywhere)) < 0.3
 
 
@@ -138,6 +140,28 @@ def test_aligned_scans_are_left_alone() -> None:
     assert result.chosen == "identity"
     np.testing.assert_array_equal(result.transform.matrix, np.eye(4))
     assert set(result.evidence) >= {"similarity_before", "similarity_after", "rotation_deg"}
+
+
+@pytest.mark.parametrize("degrees", [(0, 0, 40), (25, -20, 20)])
+def test_a_head_turned_far_is_turned_back(degrees: tuple[float, float, float]) -> None:
+    middle = centre(GRID)
+    turn = np.eye(4)
+    turn[:3, :3] = Rotation.from_euler("xyz", degrees, degrees=True).as_matrix()
+    turn[:3, 3] = middle - turn[:3, :3] @ middle
+    truth = AffineMap(turn)
+    result = align(render(GRID, middle), GRID, render(GRID, middle, truth.inverse()), GRID)
+    assert result.evidence["rotation_deg"] > 30
+    assert result.chosen == "affine"
+    assert error(result, truth, middle) < 0.6
+
+
+def test_only_images_that_say_it_clearly_excuse_a_long_way() -> None:
+    near = {"rotation_deg": 4, "smallest_scale": 0.95, "largest_scale": 1.05, "mean_displacement_mm": 3}
+    assert plausible(near, 0.1)
+    for far in ({"rotation_deg": 40}, {"mean_displacement_mm": 45}):
+        assert not plausible({**near, **far}, 0.3)
+        assert plausible({**near, **far}, 0.6)
+        assert not plausible({**near, **far, "smallest_scale": 0.8}, 0.6)
 
 
 def test_an_implausible_map_is_refused() -> None:
