@@ -63,5 +63,5 @@ format: $(READY) ## rewrite the Python files in the house style
 	@$(RUN) ruff check --fix . && ruff format .
 
 clean: ## remove the environment, results and caches
-	rm -rf $(VENV) .cache results work cohort .nextflow .nextflow.log* .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf $(VENV) .cache results work .nextflow .nextflow.log* .pytest_cache .mypy_cache .ruff_cache \
 		.hypothesis build dist *.egg-info

@@ -15,7 +15,7 @@ include { REPORT } from './modules/report'
 include { readSchema ; helpText ; checkedParameters ; imageProblem ; refuse ; settingsFor ; listedParameters ; quoted } from './modules/parameters'
 include { chosenMethods ; questions } from './modules/methods'
 include { plannedRuns ; comparedRuns ; isLearned } from './modules/variants'
-include { packageDigest ; cohortFingerprint ; listedFiles } from './modules/digests'
+include { packageDigest ; cohortFingerprint ; cohortFolders } from './modules/digests'
 include { forgetFailures ; failedTasks ; plannedRegistrations } from './modules/failures'
 include { writeRecords ; sayDone ; sayFailed } from './modules/messages'
 
@@ -27,7 +27,7 @@ def filesOf(content) {
     if (content instanceof Collection) {
         return content.collectMany { part -> filesOf(part) }
     }
-    return content instanceof String && content.startsWith('/') ? [file(content)] : []
+    return content instanceof String && content.startsWith('/') ? [file(content, glob: false)] : []
 }
 
 // Names the same output alike in every run: the last two folders.
@@ -65,9 +65,12 @@ workflow STUDY {
     // That of the study itself is the first, and the only one where all methods are other tools'.
     def preparations = runs.collect { run -> run.setup.words.preprocess }.unique() ?: [settingsFor('preprocess', values, schema)]
     def known = schema.methods['x-items']
-    def split = [values.test_cases ? "--test-cases ${quoted(values.test_cases)}" : null,
+    def learned = runs.any { run -> isLearned(run.registrar) }
+    def ratio = values.test_cases || values.folds ? null : values.test_ratio ?: (learned ? 0.25 : null)
+    def split = [learned ? null : '--no-training',
+        values.test_cases ? "--test-cases ${quoted(values.test_cases)}" : null,
         values.folds ? "--folds ${values.folds}" : null,
-        values.test_cases || values.folds ? null : "--test-ratio ${values.test_ratio}"].findAll().join(' ')
+        ratio ? "--test-ratio ${ratio}" : null].findAll().join(' ')
     def layout = ["--landmark-coordinates ${values.landmark_coordinates}", values.sessions ? "--sessions ${quoted(values.sessions)}" : null]
         .findAll().join(' ')
 
@@ -81,7 +84,8 @@ workflow STUDY {
     asked = questions(chosen, schema)
     if (asked) {
         judged = roles.filter { row -> row[2] == 'test' }.map { row -> row[0] }.unique().toSortedList().combine(case_by_id)
-            .map { row -> row.dropRight(1).collect { id -> groovy.json.JsonOutput.toJson(row.last()[id]) } }
+            .map { row -> row.dropRight(1).collect { id -> row.last()[id] } }
+            .map { tested -> tuple(tested.collect { one -> groovy.json.JsonOutput.toJson(one) }, filesOf(tested).unique()) }
         def registrars = (known + 'own').collect { name -> "registration/${name}.py".toString() } + 'registration/refined.py'
         CHECK_METHODS(channel.of(asked), judged, packageDigest(projectDir, ['cli/check_methods.py'], ['cli/__init__.py'] + registrars - 'registration/own.py'))
         results = CHECK_METHODS.out.external
@@ -146,7 +150,7 @@ workflow STUDY {
 
     // Other tools' results: the cases that they have
     to_take = results.splitCsv(header: true)
-        .map { row -> tuple(row.case, row.method, file(row.file)) }
+        .map { row -> tuple(row.case, row.method, file(row.file, glob: false)) }
         .groupTuple(by: [0, 1])
         .combine(prepared.filter { _id, options, _folder -> options == preparations[0] }, by: 0)
         .map { id, method, files, _options, folder -> tuple(method, [id: id, folder: folder, files: files.sort()]) }
@@ -195,19 +199,18 @@ workflow {
         println(helpText(schema))
     }
     else {
-        def values = checkedParameters(params, schema)
+        def values = checkedParameters(params, schema, wf.commandLine)
         def image = imageProblem(values.container, wf.containerEngine)
         if (image) {
             refuse(image, values.outdir)
         }
         def chosen = chosenMethods(values, schema)
         if (values.input) {
-            def input = file(values.input)
+            def input = file(values.input, glob: false)
             if (!input.exists()) {
                 refuse("--input: ${values.input} does not exist (a folder as BraTSReg or BIDS lays it out, or a samplesheet CSV)", values.outdir)
             }
-            def mounts = input.isDirectory() ? [input] : ([input] + listedFiles(input)).collect { path -> path.toAbsolutePath().parent }.unique()
-            source = channel.of(tuple(quoted(input.toAbsolutePath()), cohortFingerprint(input), mounts))
+            source = channel.of(tuple(quoted(input.toAbsolutePath()), cohortFingerprint(input), cohortFolders(input)))
         }
         else if (values.embedded_cohort) {
             SIMULATE(values.cohort_cases, values.cohort_spacing_mm, values.cohort_seed, packageDigest(projectDir, ['cli/simulate.py'], ['cli/__init__.py']))

@@ -19,7 +19,9 @@ process CHECK_COHORT {
     """
 
     stub:
+    // Every n-th case is tested, or all.
     def folds = options.contains('--folds') ? options.replaceAll(/.*--folds (\d+).*/, '$1') : '1'
+    def parts = folds != '1' ? folds : options ==~ /.*--no-training(?!.*--test).*/ ? '1' : '4'
     """
     mkdir -p checked/cases
     if [ -d ${source} ]; then ls ${source}; else sed 1d ${source} | cut -d, -f1; fi > ids.txt
@@ -32,9 +34,9 @@ process CHECK_COHORT {
         printf '{"id": "%s", "fixed": {"landmarks": "%s"}, "moving": {"landmarks": "%s"}, "images": [%s]}\\n' \\
             "\$id" "\${landmarks[@]:0:2}" "\${named:2}" > "checked/cases/\$id.json"
     done < ids.txt
-    awk -v folds=${folds} 'BEGIN {print "fold,case,role"} {
+    awk -v folds=${folds} -v parts=${parts} 'BEGIN {print "fold,case,role"} {
         for (fold = 1; fold <= folds; fold++)
-            print fold "," \$0 "," (NR % (folds > 1 ? folds : 4) == fold % (folds > 1 ? folds : 4) ? "test" : "train")
+            print fold "," \$0 "," (NR % parts == fold % parts ? "test" : "train")
     }' ids.txt > checked/splits.csv
     """
 }

@@ -5,9 +5,10 @@ process CHECK_METHODS {
     label 'light'
 
     input:
-    // cases: one JSON text a test case. The mounts are only declared, so that containers see the files.
+    // The mounts are only declared, so that containers see the files.
     tuple val(words), val(fingerprint), path(mounts, stageAs: 'mounted?/*')
-    val cases
+    // cases: one JSON text a test case. named: the files that they name; only declared.
+    tuple val(cases), path(named, stageAs: 'named?/*')
     val package_digest
 
     output:

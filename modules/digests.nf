@@ -63,10 +63,23 @@ def filesBelow(folder, List above) {
     }
 }
 
+// The files of a cohort folder, or a samplesheet and the files it names.
+def cohortFiles(source) {
+    return source.isDirectory() ? filesBelow(source, []) : [source] + listedFiles(source)
+}
+
+// The folders to mount so that a container sees a cohort: where its files lie, and where links among them lead.
+def cohortFolders(source) {
+    def files = cohortFiles(source).collect { path -> path.toAbsolutePath() }.findAll { path -> java.nio.file.Files.exists(path) }
+    def linked = files.collect { path -> path.toRealPath().parent }
+    def named = source.isDirectory() ? [source.toAbsolutePath()] : files.collect { path -> path.parent }
+    def root = source.isDirectory() ? source.toRealPath() : null
+    return (named + linked.findAll { folder -> !root || !folder.startsWith(root) }).unique()
+}
+
 // Name, size and time of every file below a cohort folder, or of a samplesheet and the files it names.
 def cohortFingerprint(source) {
-    def files = source.isDirectory() ? filesBelow(source, []) : [source] + listedFiles(source)
-    def lines = files.findAll { path -> java.nio.file.Files.isRegularFile(path) }.collect { path ->
+    def lines = cohortFiles(source).findAll { path -> java.nio.file.Files.isRegularFile(path) }.collect { path ->
         "${path} ${java.nio.file.Files.size(path)} ${java.nio.file.Files.getLastModifiedTime(path).toMillis()}".toString()
     }
     return hexDigest(lines.sort())

@@ -1,7 +1,7 @@
 // What failed. conf/base.config writes down every task that is given up; here it is read and put into words.
 
 def failureList(outdir) {
-    return file("${outdir}/pipeline_info/failed_tasks.tsv")
+    return file("${outdir}/pipeline_info/failed_tasks.tsv", glob: false)
 }
 
 // A run begins with an empty list, and none of its trainings has gone on.
@@ -36,7 +36,7 @@ def errorLines(List<String> said) {
 // What a task said about its end; the scheduler's own words, where it has left some, come last.
 def lastWords(Map task) {
     def (own, whole) = ['.command.err', '.command.log'].collect { name ->
-        def log = file("${task.folder}/${name}")
+        def log = file("${task.folder}/${name}", glob: false)
         log.exists() ? log.readLines() : []
     }
     return errorLines(own) + whole.findAll { line -> line.startsWith('slurmstepd: ') && !(line in own) }.unique()

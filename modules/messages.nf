@@ -5,7 +5,7 @@ include { failedTasks ; inWords ; lastWords ; tries } from './failures'
 
 // OUT/pipeline_info/params.json and versions.txt
 def writeRecords(Map values, List versions, run) {
-    def folder = file("${values.outdir}/pipeline_info")
+    def folder = file("${values.outdir}/pipeline_info", glob: false)
     folder.mkdirs()
     def record = [
         parameters: values.findAll { name, value -> value != null && name != 'help' },
@@ -32,7 +32,7 @@ def failureLines(Map task, run) {
     def said = lastWords(task) + (known && task.status == '0' ? cause(run).take(1) : [])
     def lines = (said || !known ? [] : cause(run)) ?: said + [inWords(task)]
     return (lines.take(40) + (lines.size() > 40 ? ["and ${lines.size() - 40} more lines"] : []) + [tries(task)]).findAll()
-        .collect { line -> "  ${line}" } + [file(task.log).exists() ? "  Log: ${task.log}" : "  Folder, where no log was begun: ${task.folder}"]
+        .collect { line -> "  ${line}" } + [file(task.log, glob: false).exists() ? "  Log: ${task.log}" : "  Folder, where no log was begun: ${task.folder}"]
 }
 
 def called(Map task) {
@@ -46,7 +46,7 @@ def onceMore(run) {
 
 // OUT/pipeline_info/failure.txt holds what a stopped run has said, until a run ends well.
 def failureText(outdir) {
-    return file("${outdir}/pipeline_info/failure.txt")
+    return file("${outdir}/pipeline_info/failure.txt", glob: false)
 }
 
 def leftOut(List tasks, run) {
@@ -61,8 +61,8 @@ def leftOut(List tasks, run) {
 }
 
 def sayDone(run, outdir) {
-    def tables = ['table1.md', 'ablations.md'].collect { name -> file("${outdir}/tables/${name}") }.findAll { table -> table.exists() }
-    def out = file(outdir).toAbsolutePath()
+    def tables = ['table1.md', 'ablations.md'].collect { name -> file("${outdir}/tables/${name}", glob: false) }.findAll { table -> table.exists() }
+    def out = file(outdir, glob: false).toAbsolutePath()
     failureText(outdir).delete()
     println("\n${tables.collect { table -> table.text.trim() }.join('\n\n')}\n\nReport: ${out}/report.html\nTables: ${out}/tables")
     def missing = leftOut(failedTasks(outdir), run)
@@ -78,7 +78,7 @@ def sayFailed(run, outdir) {
         ["${index ? 'And in' : 'The run stopped in'} ${called(task)}:"] + failureLines(task, run)
     }
     if (fatal.size() > 10) {
-        lines << "And in ${fatal.size() - 10} more tasks: ${file(outdir).toAbsolutePath()}/pipeline_info/failed_tasks.tsv"
+        lines << "And in ${fatal.size() - 10} more tasks: ${file(outdir, glob: false).toAbsolutePath()}/pipeline_info/failed_tasks.tsv"
     }
     if (!fatal) {
         // The fault is in no task.

@@ -21,10 +21,10 @@ def antsRuns(Map values) {
 // A method that is named with --external or --registrar takes part; --methods may name it too.
 def chosenMethods(Map values, Map schema) {
     def known = schema.methods['x-items']
-    def external = pairsIn(values.external).collectEntries { name, folder -> [(name): file(folder).toAbsolutePath()] }
+    def external = pairsIn(values.external).collectEntries { name, folder -> [(name): file(folder, glob: false).toAbsolutePath()] }
     def own = pairsIn(values.registrar).collectEntries { name, where ->
         def at = where.lastIndexOf(':')
-        def path = file(where.take(at)).toAbsolutePath()
+        def path = file(where.take(at), glob: false).toAbsolutePath()
         [(name): [file: path, where: "${path.name}${where.drop(at)}".toString()]]
     }
     def problems = (external.keySet() + own.keySet()).findAll { name -> name in known }

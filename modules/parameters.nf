@@ -120,28 +120,57 @@ def imageProblem(image, engine) {
     if (image == 'wssamnet:latest') {
         return "--container: ${engine} needs an image of its own (--container /shared/wssamnet.sif, or a folder for Charliecloud; docs/cluster.md says how to build it)"
     }
-    return image.startsWith('/') && !file(image).exists() ? "--container: ${image} does not exist (an image for ${engine})" : null
+    return image.startsWith('/') && !file(image, glob: false).exists() ? "--container: ${image} does not exist (an image for ${engine})" : null
+}
+
+// The value that holds: what the user set, the preset's, the default.
+def inForce(name, Map values, Map schema) {
+    def preset = values.preset ?: schema.preset['default']
+    return [values[name], schema[name]["x-${preset}".toString()], schema[name]['default']].find { value -> value != null }
+}
+
+// Settings that the networks and losses refuse together (wssamnet/settings.py): a training would say so hours later.
+def settingProblems(Map values, Map schema) {
+    def problems = []
+    if (inForce('lncc_window', values, schema) % 2 == 0) {
+        problems << "--lncc_window: '${values.lncc_window}' is not allowed (an odd number)".toString()
+    }
+    if (inForce('pyramid', values, schema) && inForce('levels', values, schema) - (inForce('head', values, schema) == 'half' ? 1 : 0) < 2) {
+        problems << "--pyramid: 'true' is not allowed (--levels of at least 3 with the half head: it lacks one)".toString()
+    }
+    return problems
 }
 
 // GPUs that would stand idle, or that the pairs of a step cannot be shared out to.
-def deviceProblems(Map values) {
+def deviceProblems(Map values, Map schema) {
     def gpus = values.gpus_per_training
     if (values.placement == 'three_devices') {
         return gpus in [1, 3] ? [] : ["--gpus_per_training: '${gpus}' is not allowed (three_devices takes three; leave it out)".toString()]
     }
-    return (values.batch_size ?: 1) >= gpus ? [] :
+    return inForce('batch_size', values, schema) >= gpus ? [] :
         ["--gpus_per_training: '${gpus}' is not allowed (give --batch_size too, at least ${gpus}: the GPUs share the pairs of a step)".toString()]
 }
 
+// The word that was typed for a parameter, where Nextflow has made a number of it: 007 is an id, not 7.
+def typed(name, value, Map entry, String commandLine) {
+    if (!(entry.type == 'string' && value instanceof Number)) {
+        return value
+    }
+    def words = commandLine.tokenize(' ').collect { word -> word.replaceAll(/^['"]|['"]$/, '') }
+    def place = words.indexOf("--${name}".toString())
+    def joined = words.find { word -> word.startsWith("--${name}=") }
+    return joined ? joined.drop(name.length() + 3) : place >= 0 && place + 1 < words.size() ? words[place + 1] : value
+}
+
 // Every parameter in its own type, null where it is not set. Stops with all problems at once.
-def checkedParameters(Map given, Map schema) {
+def checkedParameters(Map given, Map schema, String commandLine) {
     def strangers = given.keySet().findAll { name -> !(name in schema) }
     def problems = strangers.collect { name ->
         def near = nearest(name, schema.keySet())
         "--${name}: no such parameter (${near ? 'did you mean --' + near + '?' : 'see --help'})".toString()
     }
     def values = schema.collectEntries { name, entry ->
-        def value = given[name]
+        def value = typed(name, given[name], entry, commandLine)
         if (value == null || value == '') {
             return [(name): null]
         }
@@ -152,7 +181,7 @@ def checkedParameters(Map given, Map schema) {
         }
         [(name): right]
     }
-    problems.addAll(problems ? [] : deviceProblems(values))
+    problems.addAll(problems ? [] : deviceProblems(values, schema) + settingProblems(values, schema))
     if (problems) {
         refuse("The parameters cannot be used:\n" + problems.collect { problem -> "  ${problem}" }.join('\n'), given.outdir)
     }

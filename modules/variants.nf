@@ -4,7 +4,7 @@
 // 'seed2', 'no_pretraining.seed2'. A run is a method with a setup; 'wssamnet.no_pretraining' is its name in folders and
 // tables. A name does not depend on what else is asked for, so that -resume finds what was there before.
 
-include { settingsFor ; refuse } from './parameters'
+include { settingsFor ; inForce ; settingProblems ; refuse } from './parameters'
 
 def listed(text) {
     return (text ?: '').tokenize(',').collect { item -> item.trim() }.unique()
@@ -16,12 +16,6 @@ def isAttentive(registrar) {
 
 def isLearned(registrar) {
     return registrar == 'voxelmorph' || isAttentive(registrar)
-}
-
-// The value that holds: what the user set, the preset's, the default.
-def inForce(name, Map values, Map schema) {
-    def preset = values.preset ?: schema.preset['default']
-    return [values[name], schema[name]["x-${preset}".toString()], schema[name]['default']].find { value -> value != null }
 }
 
 // The variants of one factor: name -> the setting that differs. What the study has on is switched off, and the other way
@@ -76,6 +70,10 @@ def plannedRuns(Map values, Map chosen, Map schema) {
     def own = seeds.collect { seed -> setupFor('', [:], seed, values, schema) }
     def variants = (factors - 'refinement').collectEntries { factor -> variantsOf(factor, values, schema) }
         .collectMany { name, changes -> seeds.collect { seed -> runOf('wssamnet', setupFor(name, changes, seed, values, schema)) } }
+    def impossible = variants.collectMany { run -> settingProblems(values + run.setup.changes, schema) }.unique()
+    if (impossible) {
+        refuse("--ablations: a variant is not possible:\n" + impossible.collect { problem -> "  ${problem}" }.join('\n'), values.outdir)
+    }
     // Refinement from the affine, the identity and the network's field; only the last depends on a seed.
     def unaligned = variantsOf('prealign', values, schema).collect { name, changes -> setupFor(name, changes, seeds[0], values, schema) }
     def refined = 'refinement' in factors

@@ -14,8 +14,12 @@ def check(
     cohort: Annotated[Path, typer.Argument(help="Folder as BraTSReg or BIDS lays it out, or a samplesheet CSV.")],
     out: Out,
     test_cases: Annotated[str, typer.Option(help="Ids of the test cases, with commas.")] = "",
-    test_ratio: Annotated[float | None, typer.Option(help="Share of the cases to test on.")] = None,
+    test_ratio: Annotated[float | None, typer.Option(help="Share of the patients to test on.")] = None,
     folds: Annotated[int, typer.Option(min=0, help="Folds of a cross-validation; 0 for one split.")] = 0,
+    no_training: Annotated[
+        bool,
+        typer.Option("--no-training", help="Nothing is trained: every case is a test case, unless some are named."),
+    ] = False,
     landmark_coordinates: LandmarkCoordinates = Coordinates.lps,
     sessions: Annotated[
         str,
@@ -23,7 +27,10 @@ def check(
     ] = "",
     assignments: Set = None,
 ) -> None:
-    """Read a whole cohort, list every problem at once, and split it into training and test cases."""
+    """Read a whole cohort, list every problem at once, and split it into training and test cases.
+
+    One of --test-cases, --test-ratio, --folds and --no-training says how.
+    """
     from wssamnet.cohort import check_roles, examine_cohort, split_cases, write_manifest
 
     settings = settings_from(assignments)
@@ -36,10 +43,13 @@ def check(
         folds=folds,
         seed=settings.seed,
         patients={case.id: case.patient for case in cases},
+        training=not no_training,
     )
     unjudged = check_roles(cases, split)
-    write_manifest(cases, split, out)
+    takes_part = {name for fold in split for name in (*fold.train, *fold.test)}
+    write_manifest([case for case in cases if case.id in takes_part], split, out)
     for fold in split:
-        typer.echo(f"fold {fold.index}: {len(fold.train)} training and {len(fold.test)} test cases", err=True)
+        training = "" if no_training else f"{len(fold.train)} training and "
+        typer.echo(f"fold {fold.index}: {training}{len(fold.test)} test cases", err=True)
     if unjudged:
         typer.echo(f"without landmarks of the fixed scan, so not judged: {', '.join(unjudged)}", err=True)

@@ -52,6 +52,7 @@ def split_cases(
     folds: int = 0,
     seed: int = 0,
     patients: Mapping[str, str] | None = None,
+    training: bool = True,
 ) -> list[Fold]:
     """Split a cohort by patient; the same ids and seed give the same split in whatever order they come.
 
@@ -62,6 +63,8 @@ def split_cases(
         folds: number of folds, each case tested once; wins over `test_ratio`.
         seed: of the draw.
         patients: id to patient, where several cases are one patient's; the others are patients of their own.
+        training: False where nothing is trained: no fold has training cases, and every case is tested unless some are
+            asked for.
 
     Raises:
         CohortError: both a list and folds, nothing asked for, an unknown id (with the nearest known
@@ -91,8 +94,12 @@ def split_cases(
         if not 0 < test_ratio < 1:
             raise CohortError([f"test_ratio: {test_ratio} (a number between 0 and 1)"])
         tests = [_cases_of(shuffled[: max(1, round(test_ratio * len(everyone)))], of)]
+    elif not training:
+        tests = [tuple(names)]
     else:
-        raise CohortError(["test_cases, test_ratio, folds: no test case is asked for (one of them)"])
+        raise CohortError(["test_cases, test_ratio, folds: no test case is asked for (one of them, or --no-training)"])
+    if not training:
+        return [Fold(index, (), tuple(sorted(test))) for index, test in enumerate(tests, start=1)]
     result = []
     for index, test in enumerate(tests, start=1):
         train = tuple(name for name in names if name not in set(test))
