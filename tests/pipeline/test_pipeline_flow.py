@@ -69,6 +69,32 @@ def test_methods_left_out_are_not_trained(pipeline: Pipeline) -> None:
     assert {path.name for path in (pipeline.folder / "out" / "registration").iterdir()} == {"affine", "wssamnet"}
 
 
+@pytest.mark.parametrize(
+    ("words", "tested"),
+    [((), {"1", "2", "3", "4", "5"}), (("--test_ratio", 0.4), {"4"}), (("--methods", "affine,voxelmorph"), {"4"})],
+)
+def test_without_a_training_every_case_is_registered(
+    pipeline: Pipeline, words: tuple[object, ...], tested: set[str]
+) -> None:
+    for number in range(1, 6):
+        (pipeline.folder / "cohort" / str(number)).mkdir(parents=True)
+    words = ("-stub-run", "--input", "cohort", "--methods", "affine,refinement", *words, "--outdir", "out")
+    answer = pipeline.run(*words)
+    assert answer.status == 0, answer.output
+    assert {path.name for path in (pipeline.folder / "out" / "registration" / "affine").iterdir()} == tested
+
+
+def test_brackets_in_paths_are_letters(pipeline: Pipeline) -> None:
+    for name in ("a[1]", "b*", "{c,d}", "e?"):
+        folder = pipeline.folder / "co[1]hort" / name
+        folder.mkdir(parents=True)
+        (folder / "scan.nii.gz").write_bytes(b"")
+    answer = pipeline.run("-stub-run", "--input", "co[1]hort", "--methods", "affine", "--outdir", "out[2]")
+    assert answer.status == 0, answer.output
+    found = {path.name for path in (pipeline.folder / "out[2]" / "registration" / "affine").iterdir()}
+    assert found == {"a[1]", "b*", "{c,d}", "e?"}
+
+
 def test_a_changed_cohort_is_noticed_and_an_unchanged_one_is_not_read_again(pipeline: Pipeline) -> None:
     cohort = pipeline.folder / "cohort"
     for number in range(4):

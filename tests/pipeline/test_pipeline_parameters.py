@@ -80,6 +80,34 @@ def test_gpus_that_a_training_cannot_share_its_pairs_out_to_are_refused(pipeline
     assert "  --gpus_per_training: '2' is not allowed (three_devices takes three; leave it out)" in answer.output
 
 
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("--lncc_window", 8), "  --lncc_window: '8' is not allowed (an odd number)"),
+        (("--pyramid", "--preset", "best", "--levels", 2), "  --pyramid: 'true' is not allowed (--levels of at least "),
+        (
+            ("--ablations", "pyramid", "--preset", "best", "--levels", 2),
+            "--ablations: a variant is not possible:\n  --pyramid: 'true' is not allowed (--levels of at least 3 with ",
+        ),
+    ],
+)
+def test_what_networks_refuse_is_refused_before_any_training(
+    pipeline: Pipeline, words: tuple[object, ...], line: str
+) -> None:
+    answer = pipeline.run("-profile", "test", "-stub-run", *words, "--outdir", "out")
+    assert answer.status != 0
+    assert line in answer.output
+    assert "Submitted process" not in answer.output
+
+
+def test_words_that_look_like_numbers_stay_words(pipeline: Pipeline) -> None:
+    words = ("--test_cases", "007", "--slurm_account=0123", "--slurm_gpus", "none", "--preset", "best")
+    answer = pipeline.run("-profile", "test", "-stub-run", *words, "--gpus_per_training", 2, "--outdir", "out")
+    assert answer.status == 0, answer.output  # best has two pairs a step
+    record = json.loads((pipeline.folder / "out" / "pipeline_info" / "params.json").read_text())["parameters"]
+    assert (record["test_cases"], record["slurm_account"], record["slurm_gpus"]) == ("007", "0123", "none")
+
+
 def test_a_parameter_file_works_and_is_judged_the_same_way(pipeline: Pipeline) -> None:
     file = pipeline.folder / "params.yml"
     file.write_text("modalities: [t1ce, flair]\nlevels: 2\nregistration_lr: 1e-3\nlncc_squared: false\noutdir: out\n")

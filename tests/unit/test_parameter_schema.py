@@ -103,6 +103,11 @@ def test_a_step_is_given_every_setting_that_its_code_reads(step: str) -> None:
     assert {name for name in _reads(*STEPS[step]) if step not in _steps(name)} == set()
 
 
+def test_voxelmorph_is_trained_again_for_no_setting_that_it_does_not_read() -> None:
+    read = _reads(*STEPS["voxelmorph"], "training/dataset.py", "training/stage.py") | {"preset"}
+    assert {name for name in PROPERTIES if name not in OF_THE_PIPELINE and "voxelmorph" in _steps(name)} <= read
+
+
 def test_the_trainings_are_given_every_setting_that_networks_and_losses_read() -> None:
     read = _reads("training", "models", "losses")
     assert {name for name in read if not _steps(name) & set(TRAINING)} == set()

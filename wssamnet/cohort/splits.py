@@ -112,7 +112,7 @@ def split_cases(
             raise CohortError(
                 [
                     f"test_cases: none of {len(names)} cases is left to train on "
-                    "(fewer test cases, or more cases; `wssamnet register` takes one pair)"
+                    "(fewer test cases, or more cases; --no-training where nothing is to be trained)"
                 ]
             )
         result.append(Fold(index, train, tuple(sorted(test))))

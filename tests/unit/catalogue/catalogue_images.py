@@ -253,6 +253,8 @@ ENTRIES = [
         says="BraTSReg_001_00_0000_mask.nii.gz: every voxel is 1 (1 in the brain, 0 outside)"),
     Entry("an inverted brain mask", lambda p: _mask(p, brain() == 0),
         says="BraTSReg_001_00_0000_mask.nii.gz: is mostly where the image is 0 (1 in the brain, 0 outside)"),
+    Entry("a brain mask of one slice", lambda p: _mask(p, (brain() > 0) & (np.arange(GRID.shape[2]) == 9)),
+        says="BraTSReg_001_00_0000_mask.nii.gz: covers 128 x 144 x 8 mm (a brain: at least 20 mm along each axis)"),
     Entry("a brain mask on another grid", lambda p: _smaller(p, "00_mask", (brain() > 0).astype(np.uint8)),
         says="BraTSReg_001_00_0000_mask.nii.gz: is not on the grid of BraTSReg_001_00_0000_t1ce.nii.gz: (19, 22, "
              "18) voxels against (20, 22, 18) (one grid for all images of a time point)"),

@@ -47,6 +47,30 @@ def test_a_given_list_wins_over_the_ratio() -> None:
 
 
 @pytest.mark.parametrize(
+    ("wish", "tested"),
+    [
+        ({}, [IDS]),
+        ({"test_cases": [IDS[3], IDS[1]]}, [[IDS[1], IDS[3]]]),
+        ({"test_cases": IDS}, [IDS]),
+        ({"folds": 10}, None),
+    ],
+)
+def test_where_nothing_is_trained_all_are_tested(wish: dict[str, Any], tested: list[list[str]] | None) -> None:
+    folds = split_cases(IDS, training=False, **wish)
+    assert all(fold.train == () for fold in folds)
+    if tested is None:
+        assert sorted(name for fold in folds for name in fold.test) == sorted(IDS)
+    else:
+        assert [list(fold.test) for fold in folds] == [sorted(names) for names in tested]
+
+
+def test_one_patients_scans_may_be_told_apart_where_nothing_is_trained() -> None:
+    patients = {"a1": "a", "a2": "a"}
+    (fold,) = split_cases(["a1", "a2"], test_cases=["a2"], patients=patients, training=False)
+    assert (fold.train, fold.test) == ((), ("a2",))
+
+
+@pytest.mark.parametrize(
     ("wish", "said"),
     [
         ({"folds": 11}, "folds: 11 for 10 cases"),
