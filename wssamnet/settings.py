@@ -32,7 +32,7 @@ class Settings(BaseModel):
         None, gt=0, description="isotropic working voxel size in mm; the scan's own when absent"
     )
     roi_voxels: int = Field(9, ge=1, description="edge of the cubic ROI around a landmark, voxels of the working grid")
-    prealign: Literal["affine", "identity"] = Field("affine", description="start of every learned method and of ANTs")
+    prealign: Literal["affine", "identity"] = Field("affine", description="start of every method but identity")
 
     # networks
     network_spacing_mm: float | None = Field(

@@ -73,6 +73,7 @@ RUN_BY = {
     "wssamnet [--threads N] VERB …": "tests/unit/test_cli.py::test_register_evaluate_and_tables_fit_together",
     "wssamnet VERB --help": "tests/unit/test_cli.py::test_every_verb_explains_itself",
     "wssamnet --help": "tests/unit/test_cli.py::test_help_answers_at_once_and_names_every_verb",
+    "wssamnet simulate --out cohort --cases 1 --spacing-mm 2": f"{HERE}::test_simulate_writes_cases",
     "wssamnet simulate --out cohort --seed 4242 --cases 5 --spacing-mm 1": f"{HERE}::test_simulate_writes_cases",
     # in the prose, a verb's name
     **{f"wssamnet {verb}": "tests/unit/test_cli.py::test_every_verb_explains_itself" for verb in verbs()},
@@ -168,10 +169,13 @@ def test_what_make_benchmark_calls_measures(tmp_path: Path) -> None:
 
 
 def test_simulate_writes_cases(tmp_path: Path) -> None:
-    (line,) = {one.text for one in commands() if one.text.startswith("wssamnet simulate --")}
-    words = shlex.split(line)[1:]
-    _call(sys.executable, "-m", "wssamnet.cli", *words, "--cases", 1, "--spacing-mm", 8, cwd=tmp_path)
-    assert [case.id for case in read_cohort(tmp_path / "cohort")] == ["BraTSReg_001"]
+    lines = {one.text for one in commands() if one.text.startswith("wssamnet simulate --")}
+    assert len(lines) == 2
+    for place, line in enumerate(lines):
+        folder = tmp_path / str(place)
+        folder.mkdir()
+        _call(sys.executable, "-m", "wssamnet.cli", *shlex.split(line)[1:], "--cases", 1, "--spacing-mm", 8, cwd=folder)
+        assert [case.id for case in read_cohort(folder / "cohort")] == ["BraTSReg_001"]
 
 
 def test_settings_are_printed() -> None:

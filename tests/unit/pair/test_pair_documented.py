@@ -16,6 +16,8 @@ from pair_samples import MadePair
 from wssamnet.fields import resample
 from wssamnet.images import Volume, read_image, write_image
 from wssamnet.landmarks import read_landmarks
+from wssamnet.models.persistence import build_model, save_model
+from wssamnet.settings import make_settings
 
 from documents import ROOT, lines
 
@@ -33,13 +35,23 @@ def test_the_how_to_runs(
     write_image("after.nii.gz", moving)
     write_image("after_seg.nii.gz", Volume((moving.data > 0).astype(np.uint8) * 7, moving.grid))
     Path("after.csv").write_text(made_pair.landmarks.read_text())
+    Path("new.csv").write_text("case,fixed_t1ce,moving_t1ce\np01,before.nii.gz,after.nii.gz\n")
+    settings = make_settings("best", {"features": 2})
+    save_model(
+        "OUT/models/fold1/wssamnet",
+        build_model("wssamnet", settings, 1),
+        kind="wssamnet",
+        settings=settings,
+        channels=1,
+    )
     told = dict.fromkeys([*lines(PAGE, "wssamnet"), *lines(ROOT / "README.md", "wssamnet")])
-    assert len(told) == 4
+    assert len(told) == 7
     for line in told:
         words = shlex.split(line)[1:]
         status, said = command(*words, *(["--refinement", "fast"] if words[0] == "register" else []))
         assert status == 0, said
     assert Path("seg.nii.gz").is_file()
+    assert Path("registration/wssamnet_refined/p01/warped.nii.gz").is_file()
     assert Path("after_on_before.csv").is_file()
     assert set(np.unique(read_image("seg_on_before.nii.gz").data)) == {0, 7}
     assert {path.name for path in Path("result").iterdir()} == set(re.findall(r"^\| `([a-z_.]+)`", TEXT, re.MULTILINE))
