@@ -15,7 +15,7 @@ include { REPORT } from './modules/report'
 include { readSchema ; helpText ; checkedParameters ; imageProblem ; refuse ; settingsFor ; listedParameters ; quoted } from './modules/parameters'
 include { chosenMethods ; questions } from './modules/methods'
 include { plannedRuns ; comparedRuns ; isLearned } from './modules/variants'
-include { packageDigest ; cohortFingerprint ; cohortFolders } from './modules/digests'
+include { packageDigest ; cohortFingerprint ; cohortMounts } from './modules/digests'
 include { forgetFailures ; failedTasks ; plannedRegistrations } from './modules/failures'
 include { writeRecords ; sayDone ; sayFailed } from './modules/messages'
 
@@ -65,12 +65,10 @@ workflow STUDY {
     // That of the study itself is the first, and the only one where all methods are other tools'.
     def preparations = runs.collect { run -> run.setup.words.preprocess }.unique() ?: [settingsFor('preprocess', values, schema)]
     def known = schema.methods['x-items']
-    def learned = runs.any { run -> isLearned(run.registrar) }
-    def ratio = values.test_cases || values.folds ? null : values.test_ratio ?: (learned ? 0.25 : null)
-    def split = [learned ? null : '--no-training',
+    def split = [runs.any { run -> isLearned(run.registrar) } ? null : '--no-training',
         values.test_cases ? "--test-cases ${quoted(values.test_cases)}" : null,
         values.folds ? "--folds ${values.folds}" : null,
-        ratio ? "--test-ratio ${ratio}" : null].findAll().join(' ')
+        values.test_ratio && !values.test_cases && !values.folds ? "--test-ratio ${values.test_ratio}" : null].findAll().join(' ')
     def layout = ["--landmark-coordinates ${values.landmark_coordinates}", values.sessions ? "--sessions ${quoted(values.sessions)}" : null]
         .findAll().join(' ')
 
@@ -199,18 +197,21 @@ workflow {
         println(helpText(schema))
     }
     else {
-        def values = checkedParameters(params, schema, wf.commandLine)
-        def image = imageProblem(values.container, wf.containerEngine)
+        def given = checkedParameters(params, schema, wf.commandLine)
+        def image = imageProblem(given.container, wf.containerEngine)
         if (image) {
-            refuse(image, values.outdir)
+            refuse(image, given.outdir)
         }
-        def chosen = chosenMethods(values, schema)
+        def chosen = chosenMethods(given, schema)
+        def quarter = !given.test_cases && !given.folds && given.test_ratio == null && chosen.ours.any { name -> isLearned(name) }
+        def values = given + (quarter ? [test_ratio: 0.25] : [:])
         if (values.input) {
             def input = file(values.input, glob: false)
             if (!input.exists()) {
                 refuse("--input: ${values.input} does not exist (a folder as BraTSReg or BIDS lays it out, or a samplesheet CSV)", values.outdir)
             }
-            source = channel.of(tuple(quoted(input.toAbsolutePath()), cohortFingerprint(input), cohortFolders(input)))
+            def place = input.isDirectory() ? input.toRealPath() : input.toAbsolutePath()
+            source = channel.of(tuple(quoted(place), cohortFingerprint(input), cohortMounts(input)))
         }
         else if (values.embedded_cohort) {
             SIMULATE(values.cohort_cases, values.cohort_spacing_mm, values.cohort_seed, packageDigest(projectDir, ['cli/simulate.py'], ['cli/__init__.py']))

@@ -8,7 +8,7 @@ process CHECK_METHODS {
     // The mounts are only declared, so that containers see the files.
     tuple val(words), val(fingerprint), path(mounts, stageAs: 'mounted?/*')
     // cases: one JSON text a test case. named: the files that they name; only declared.
-    tuple val(cases), path(named, stageAs: 'named?/*')
+    tuple val(cases), path(named, stageAs: 'named/?')
     val package_digest
 
     output:

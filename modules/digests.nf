@@ -68,13 +68,23 @@ def cohortFiles(source) {
     return source.isDirectory() ? filesBelow(source, []) : [source] + listedFiles(source)
 }
 
-// The folders to mount so that a container sees a cohort: where its files lie, and where links among them lead.
-def cohortFolders(source) {
-    def files = cohortFiles(source).collect { path -> path.toAbsolutePath() }.findAll { path -> java.nio.file.Files.exists(path) }
-    def linked = files.collect { path -> path.toRealPath().parent }
-    def named = source.isDirectory() ? [source.toAbsolutePath()] : files.collect { path -> path.parent }
+// A path, and where it leads: every link on the way, and what it is in the end.
+def linkSteps(path) {
+    return java.nio.file.Files.isSymbolicLink(path)
+        ? [path] + linkSteps(path.parent.resolve(java.nio.file.Files.readSymbolicLink(path)).normalize())
+        : [path]
+}
+
+// What is declared so that a container sees a cohort, links and what they lead to included. Nextflow mounts the folder in which
+// a declared path really lies: for files one of each folder, for links their folder, for a cohort's folder one of its entries.
+def cohortMounts(source) {
     def root = source.isDirectory() ? source.toRealPath() : null
-    return (named + linked.findAll { folder -> !root || !folder.startsWith(root) }).unique()
+    def files = cohortFiles(source).collect { path -> path.toAbsolutePath() }.findAll { path -> java.nio.file.Files.exists(path) }
+    def steps = files.collectMany { path -> linkSteps(path) }.unique()
+    def links = steps.findAll { path -> java.nio.file.Files.isSymbolicLink(path) }.collect { path -> path.parent.toRealPath() }
+    def real = files.collect { path -> path.toRealPath() }.groupBy { path -> path.parent }.collect { _folder, those -> those[0] }
+    def own = root ? [(root.toFile().listFiles() ?: []).collect { entry -> entry.toPath() }.sort().find { path -> !java.nio.file.Files.isSymbolicLink(path) } ?: root] : []
+    return (own + (links + real).findAll { path -> !root || !path.startsWith(root) }).unique()
 }
 
 // Name, size and time of every file below a cohort folder, or of a samplesheet and the files it names.

@@ -151,15 +151,15 @@ def deviceProblems(Map values, Map schema) {
         ["--gpus_per_training: '${gpus}' is not allowed (give --batch_size too, at least ${gpus}: the GPUs share the pairs of a step)".toString()]
 }
 
-// The word that was typed for a parameter, where Nextflow has made a number of it: 007 is an id, not 7.
+// The word that was typed for a parameter, where Nextflow has made another one's number of it: 007 is an id, not 7.
 def typed(name, value, Map entry, String commandLine) {
     if (!(entry.type == 'string' && value instanceof Number)) {
         return value
     }
     def words = commandLine.tokenize(' ').collect { word -> word.replaceAll(/^['"]|['"]$/, '') }
-    def place = words.indexOf("--${name}".toString())
-    def joined = words.find { word -> word.startsWith("--${name}=") }
-    return joined ? joined.drop(name.length() + 3) : place >= 0 && place + 1 < words.size() ? words[place + 1] : value
+    def place = words.findLastIndexOf { word -> word == "--${name}" || word.startsWith("--${name}=") }
+    def word = place < 0 ? '' : words[place].contains('=') ? words[place].split('=', 2)[1] : place + 1 < words.size() ? words[place + 1] : ''
+    return word ?: value
 }
 
 // Every parameter in its own type, null where it is not set. Stops with all problems at once.
@@ -171,6 +171,10 @@ def checkedParameters(Map given, Map schema, String commandLine) {
     }
     def values = schema.collectEntries { name, entry ->
         def value = typed(name, given[name], entry, commandLine)
+        // The configuration files know Nextflow's number alone.
+        if (value.toString() != given[name].toString() && !(name in ['test_cases', 'sessions', 'report_title'])) {
+            problems << "--${name}: Nextflow makes ${given[name]} of '${value}' (in quotes in a -params-file it stays a word)".toString()
+        }
         if (value == null || value == '') {
             return [(name): null]
         }

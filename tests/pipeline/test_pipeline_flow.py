@@ -124,13 +124,16 @@ DOCKER = '#!/bin/bash\n[ "$1" = run ] || exit 0\nwhile [ "$1" != wssamnet:latest
 
 def test_containers_see_where_links_lead_and_what_the_methods_are_asked_about(pipeline: Pipeline) -> None:
     # far from the run: Nextflow mounts what folders have in common
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as far:
-        cohort, store, other = Path(far, "cohort"), Path(far, "store"), pipeline.folder / "other"
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as far, tempfile.TemporaryDirectory(dir="/dev/shm") as farther:
+        cohort, store = Path(far, "cohort"), Path(far, "store")
+        between, other = Path(farther, "between"), pipeline.folder / "other"
         for number in range(2):
             (store / str(number)).mkdir(parents=True)
             (store / str(number) / "scan.nii.gz").write_bytes(b"")
+            (between / str(number)).mkdir(parents=True)
+            (between / str(number) / "link.nii.gz").symlink_to(store / str(number) / "scan.nii.gz")
             (cohort / f"case_{number}").mkdir(parents=True)
-            (cohort / f"case_{number}" / "scan.nii.gz").symlink_to(store / str(number) / "scan.nii.gz")
+            (cohort / f"case_{number}" / "scan.nii.gz").symlink_to(between / str(number) / "link.nii.gz")
         for folder in (other, pipeline.folder / "bin"):
             folder.mkdir()
         docker = pipeline.folder / "bin" / "docker"
@@ -140,7 +143,10 @@ def test_containers_see_where_links_lead_and_what_the_methods_are_asked_about(pi
         path = f"{docker.parent}:{os.environ['PATH']}"
         answer = pipeline.run("-stub-run", "-profile", "docker", *words, PATH=path)
         assert answer.status == 0, answer.output
-        for process, wanted in (("CHECK_COHORT", (cohort, store / "1")), ("CHECK_METHODS", (other, store / "1"))):
+        for process, wanted in (
+            ("CHECK_COHORT", (cohort, store / "1", between / "1")),
+            ("CHECK_METHODS", (other, store / "1")),
+        ):
             (row,) = (row for row in pipeline.trace_rows() if row["process"].endswith(process))
             (script,) = (pipeline.folder / "work").glob(f"{row['hash']}*/.command.run")
             seen = re.findall(r" -v (/[^ :]+):", script.read_text(encoding="utf-8"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 
 import pytest
 from nextflow_calls import Pipeline
@@ -101,11 +103,46 @@ def test_what_networks_refuse_is_refused_before_any_training(
 
 
 def test_words_that_look_like_numbers_stay_words(pipeline: Pipeline) -> None:
-    words = ("--test_cases", "007", "--slurm_account=0123", "--slurm_gpus", "none", "--preset", "best")
-    answer = pipeline.run("-profile", "test", "-stub-run", *words, "--gpus_per_training", 2, "--outdir", "out")
+    words = ("-profile", "test", "-stub-run", "--outdir", "out", "--test_cases", 8, "--test_cases", "007")
+    answer = pipeline.run(*words, "--preset", "best", "--gpus_per_training", 2)
     assert answer.status == 0, answer.output  # best has two pairs a step
     record = json.loads((pipeline.folder / "out" / "pipeline_info" / "params.json").read_text())["parameters"]
-    assert (record["test_cases"], record["slurm_account"], record["slurm_gpus"]) == ("007", "0123", "none")
+    assert record["test_cases"] == "007"
+    answer = pipeline.run("-profile", "test", "-stub-run", "--outdir", "2024.10", "--slurm_account=0123")
+    assert answer.status != 0
+    assert (
+        "  --slurm_account: Nextflow makes 123 of '0123' (in quotes in a -params-file it stays a word)" in answer.output
+    )
+    assert (
+        "  --outdir: Nextflow makes 2024.1 of '2024.10' (in quotes in a -params-file it stays a word)" in answer.output
+    )
+
+
+# A scheduler that runs every job at once.
+SBATCH = '#!/bin/bash\nsetsid bash "${@: -1}" >/dev/null 2>&1 &\necho Submitted batch job $$\n'
+
+
+@pytest.mark.parametrize(("gpus", "asked"), [("none", "--qos=long"), ("--gpus=a100:1", "--gpus=a100:2 --qos=long")])
+def test_slurm_is_asked_for_gpus_or_for_none(pipeline: Pipeline, gpus: str, asked: str) -> None:
+    for name, script in (("sbatch", SBATCH), ("squeue", "#!/bin/bash\n")):
+        program = pipeline.folder / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(script)
+        program.chmod(0o755)
+    file = pipeline.folder / "site.yml"
+    file.write_text(f"slurm_gpus: {gpus}\nslurm_account: '0123'\nslurm_options: --qos=long\n")
+    (pipeline.folder / "quick.config").write_text("executor.pollInterval = '1 sec'\n")
+    words = ("-params-file", file, "--gpus_per_training", 2, "--batch_size", 2, "--methods", "voxelmorph")
+    path = f"{program.parent}:{os.environ['PATH']}"
+    answer = pipeline.run(
+        "-c", "quick.config", "-profile", "test,slurm", "-stub-run", *words, "--outdir", "out", PATH=path
+    )
+    assert answer.status == 0, answer.output
+    (row,) = (row for row in pipeline.trace_rows() if row["process"].endswith("TRAIN_VOXELMORPH"))
+    (script,) = (pipeline.folder / "work").glob(f"{row['hash']}*/.command.run")
+    head = re.findall(r"^#SBATCH (.*)$", script.read_text(encoding="utf-8"), re.MULTILINE)
+    assert [line for line in head if line.endswith("--qos=long")] == [asked]
+    assert "-A 0123" in head
 
 
 def test_a_parameter_file_works_and_is_judged_the_same_way(pipeline: Pipeline) -> None:

@@ -113,8 +113,8 @@ def _mask_problem(mask: Volume, image: Volume, landmarks: Landmarks | None) -> s
     inside = mask.data > 0.5
     if not inside.any():
         return f"no voxel is above 0.5 ({_MASK})"
-    places = np.nonzero(inside)
-    extent = image.grid.spacing * [axis.max() - axis.min() + 1 for axis in places]
+    ends = [np.flatnonzero(inside.any(axis=others))[[0, -1]] for others in ((1, 2), (0, 2), (0, 1))]
+    extent = image.grid.spacing * [last - first + 1 for first, last in ends]
     if extent.min() < _MASK_MM:
         covers = " x ".join(f"{value:.0f}" for value in extent)
         return f"covers {covers} mm (a brain: at least {_MASK_MM:g} mm along each axis)"

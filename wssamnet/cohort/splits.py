@@ -97,7 +97,9 @@ def split_cases(
     elif not training:
         tests = [tuple(names)]
     else:
-        raise CohortError(["test_cases, test_ratio, folds: no test case is asked for (one of them, or --no-training)"])
+        raise CohortError(
+            ["test_cases, test_ratio, folds: no test case is asked for (one of them; --no-training tests all)"]
+        )
     if not training:
         return [Fold(index, (), tuple(sorted(test))) for index, test in enumerate(tests, start=1)]
     result = []
@@ -112,7 +114,7 @@ def split_cases(
             raise CohortError(
                 [
                     f"test_cases: none of {len(names)} cases is left to train on "
-                    "(fewer test cases, or more cases; --no-training where nothing is to be trained)"
+                    "(fewer test cases, or more; else `wssamnet check --no-training`, or --methods without networks)"
                 ]
             )
         result.append(Fold(index, train, tuple(sorted(test))))

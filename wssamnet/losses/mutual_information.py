@@ -32,8 +32,8 @@ def mutual_information(fixed: Tensor, moving: Tensor, *, bins: int = 32, mask: T
         mask: (B, 1 or C, X, Y, Z); only these voxels are counted.
 
     Returns:
-        scalar, at most 0 (to rounding); 0 where nothing is counted or an image is constant. Differentiable once, in
-        both images.
+        scalar, at most 0 (to rounding); 0 where nothing is counted, or an image is constant or of a range that its
+        type cannot divide into bins. Differentiable once, in both images.
 
     Raises:
         TypeError, ValueError: tensors that do not fit the above, or fewer than 2 bins.
@@ -90,7 +90,7 @@ def mutual_information_reference(fixed: Tensor, moving: Tensor, bins: int, mask:
 
 def _mi(a: Tensor, b: Tensor, bins: int) -> Tensor:
     """MI of two lists of intensities."""
-    if len(a) == 0 or bool(a.min() == a.max()) or bool(b.min() == b.max()):
+    if len(a) == 0 or not (_has_bins(a, bins) and _has_bins(b, bins)):
         return a[:0].sum() + b[:0].sum()  # 0, and still part of the graph
     low_a, part_a = _share(a, bins)
     low_b, part_b = _share(b, bins)
@@ -104,11 +104,17 @@ def _mi(a: Tensor, b: Tensor, bins: int) -> Tensor:
     return (p * ((p + e).log() - (rows + e).log() - (columns + e).log())).sum()
 
 
+def _has_bins(values: Tensor, bins: int) -> bool:
+    """Not a constant image, nor a range that its type cannot divide; what is not finite goes on, to be seen."""
+    low, high = values.detach().min(), values.detach().max()
+    step = (bins - 1) / (high - low)
+    return not bool(low.isfinite() & high.isfinite() & (step.isinf() | (step == 0)))
+
+
 def _share(values: Tensor, bins: int) -> tuple[Tensor, Tensor]:
     """(lower bin, part given to the bin above) of every value; exact zeros carry no gradient."""
     values = torch.where(values == 0, values.detach(), values)
     low, high = values.detach().min(), values.detach().max()
-    span = high - low
-    position = (values - low) * torch.where(span > 0, (bins - 1) / span, 0.0)
+    position = (values - low) * ((bins - 1) / (high - low))
     index = position.detach().floor().long().clamp(0, bins - 2)
     return index, position - index

@@ -26,9 +26,9 @@ def index_map(source: Grid, target: Grid, transform: AffineMap) -> Array:
     return snapped if gap < _ROUND_OFF else np.asarray(matrix)
 
 
-def widths(source: Grid, target: Grid) -> Array:
-    """(3,) how wide a voxel of `target` is along each axis of `source`, in its voxels."""
-    return np.asarray(np.sqrt((index_map(source, target, AffineMap())[:3, :3] ** 2).sum(axis=1)))
+def widths(source: Grid, target: Grid, transform: AffineMap | None = None) -> Array:
+    """(3,) how wide a voxel of `target` is along each axis of `source`, in its voxels; see `regrid`."""
+    return np.asarray(np.sqrt((index_map(source, target, transform or AffineMap())[:3, :3] ** 2).sum(axis=1)))
 
 
 def _sampled(values: NDArray[Any], matrix: Array, shape: tuple[int, int, int]) -> NDArray[np.float32]:

@@ -32,7 +32,7 @@ def on_working_grid(lesion: Volume | None, grid: Grid, transform: AffineMap | No
     if lesion is None:
         return None
     # as far as a working voxel's image is an average of
-    reach = 2 * np.floor(widths(lesion.grid, grid) / 2).astype(int) + 1
+    reach = 2 * np.floor(widths(lesion.grid, grid, transform) / 2).astype(int) + 1
     reached = maximum_filter(lesion.data.astype(np.float32), tuple(reach), mode="constant")
     share = resample(Volume(reached, lesion.grid), grid, transform)
     return np.asarray(share.data > 0)

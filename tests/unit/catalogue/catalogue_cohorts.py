@@ -103,8 +103,8 @@ FOLDERS = [
         says="BraTSReg_001_00_0000_t1ce.nii.gz: is there twice, also as BraTSReg_001_00_0000_t1ce.nii (keep one "
              "of them)"),
     Entry("one pair only", _one_pair,
-        says="test_cases: none of 1 cases is left to train on (fewer test cases, or more cases; "
-             "--no-training where nothing is to be trained)"),
+        says="test_cases: none of 1 cases is left to train on (fewer test cases, or more; else "
+             "`wssamnet check --no-training`, or --methods without networks)"),
     Entry("more folds than cases", lambda p: p.check(split=("--folds", 3)),
         says="folds: 3 for 2 cases (a number from 2 to the number of cases)"),
     Entry("a single fold", lambda p: p.check(split=("--folds", 1)),
@@ -112,12 +112,12 @@ FOLDERS = [
     Entry("a test case that is not there", lambda p: p.check(split=("--test-cases", "BraTSReg_01")),
         says="test_cases: 'BraTSReg_01' is not in the cohort (did you mean BraTSReg_001?)"),
     Entry("all cases are test cases", lambda p: p.check(split=("--test-cases", "BraTSReg_001,BraTSReg_002")),
-        says="test_cases: none of 2 cases is left to train on (fewer test cases, or more cases; "
-             "--no-training where nothing is to be trained)"),
+        says="test_cases: none of 2 cases is left to train on (fewer test cases, or more; else "
+             "`wssamnet check --no-training`, or --methods without networks)"),
     Entry("a share of test cases above 1", lambda p: p.check(split=("--test-ratio", 1.5)),
         says="test_ratio: 1.5 (a number between 0 and 1)"),
     Entry("no split is asked for", lambda p: p.check(split=()),
-        says="test_cases, test_ratio, folds: no test case is asked for (one of them, or --no-training)"),
+        says="test_cases, test_ratio, folds: no test case is asked for (one of them; --no-training tests all)"),
     Entry("BIDS: sessions whose order is not known", lambda p: (p.bids(), shutil.rmtree(p.root / "bids/sub-02")),
         says="bids/sub-01: sessions post, pre have no order by number (name two: --sessions FIXED,MOVING)"),
     Entry("BIDS: a session that a subject does not have", lambda p: (
