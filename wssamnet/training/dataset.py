@@ -17,7 +17,6 @@ from wssamnet.preprocessing.prepared import TRUTH, PreparedCase, load_prepared
 from wssamnet.preprocessing.seen import SeenCase, seen_at
 from wssamnet.settings import Settings
 
-_MULTIPLE = 4  # what the paper's three levels need; networks that halve more often pad inside
 Shape = tuple[int, int, int]
 
 
@@ -47,6 +46,7 @@ class TrainingSet:
         cases: the cases as the network sees them; the order does not matter to the result, because they are sorted by
             id when opened.
         boxes: of each case, the part of its grid that holds either brain.
+        multiple: to which the networks pad, so that a batch already is what they would make of it.
         spacing: (3,) voxel size in mm, the same for all.
         channels: modalities.
         seed: of the order in which they are drawn.
@@ -54,6 +54,7 @@ class TrainingSet:
 
     cases: tuple[PreparedCase, ...]
     boxes: tuple[Box, ...]
+    multiple: int
     spacing: tuple[float, float, float]
     channels: int
     seed: int
@@ -78,7 +79,7 @@ class TrainingSet:
         """The shape of the batch of these cases: no larger than they need, because zeros around a brain change the
         networks' instance norm, and there are none where a pair is registered.
         """
-        return padded_shape(np.max([_shape(self.boxes[pick]) for pick in picks], axis=0), _MULTIPLE)
+        return padded_shape(np.max([_shape(self.boxes[pick]) for pick in picks], axis=0), self.multiple)
 
     def batch(
         self,
@@ -150,7 +151,7 @@ def open_training_set(prepared: Sequence[str | Path], settings: Settings, *, nee
 
     Args:
         prepared: folders written by `prepare_case`.
-        settings: `modalities`, `network_spacing_mm` and `seed`.
+        settings: `modalities`, `network_spacing_mm`, `levels` and `seed`.
         needs: arrays that every case must have besides the images and masks.
 
     Raises:
@@ -192,6 +193,7 @@ def open_training_set(prepared: Sequence[str | Path], settings: Settings, *, nee
     return TrainingSet(
         tuple(cases),
         boxes,
+        2 ** (settings.levels - 1),
         (float(x), float(y), float(z)),
         len(settings.modalities),
         settings.seed,
