@@ -151,7 +151,7 @@ def deviceProblems(Map values, Map schema) {
         ["--gpus_per_training: '${gpus}' is not allowed (give --batch_size too, at least ${gpus}: the GPUs share the pairs of a step)".toString()]
 }
 
-// The word that was typed for a parameter, where Nextflow has made another one's number of it: 007 is an id, not 7.
+// What was typed for a parameter whose word Nextflow has turned into a number: 007 is an id, not 7.
 def typed(name, value, Map entry, String commandLine) {
     if (!(entry.type == 'string' && value instanceof Number)) {
         return value
