@@ -34,6 +34,11 @@ def lacking(path: Path) -> str | None:
     return "is a link that leads nowhere" if path.is_symlink() else "there is no such file"
 
 
+def is_named(path: Path) -> bool:
+    """Whether a folder names a file there; one that is not there behind its link is for `lacking` to tell."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
+
+
 def require_writable(path: str | Path, remedy: str = "another --out") -> None:
     """Refuse a place that cannot be written, before any work; nothing is made.
 

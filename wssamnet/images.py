@@ -6,6 +6,7 @@ import zlib
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from wssamnet.kernels.ordering import first_axis_fastest
 from wssamnet.kernels.threads import thread_count
 
 _ISAL_ERROR: type[Exception] = igzip_lib.IsalError  # type: ignore[assignment]  # its stub declares an instance
+_PLACES_MM = 0.1  # by which two descriptions of a place may differ: a quaternion of float32 is rounded
 _SHEAR = 1e-4  # cosine between voxel axes up to which ITK takes them for perpendicular
 _UNITS = {0: "mm", 1: "meter", 2: "mm", 3: "micron"}  # no unit is taken for mm
 _TRAILING = 1 << 20  # bytes that may follow the voxels, padding
@@ -77,6 +79,21 @@ def _require_perpendicular(grid: Grid, path: Path) -> None:
         )
 
 
+def _require_one_place(image: nib.Nifti1Image, shape: tuple[int, int, int], path: Path) -> None:
+    """Refuse a header whose place depends on the reader: ITK reads the qform before an sform of any code but 1."""
+    (sform, code), (qform, _) = image.get_sform(coded=True), image.get_qform(coded=True)
+    if sform is None or qform is None or code == 1:
+        return
+    corners = np.array([(*corner, 1.0) for corner in product(*((0, size - 1) for size in shape))])
+    apart = float(np.linalg.norm(corners @ (sform - qform)[:3].T, axis=1).max())
+    if apart > _PLACES_MM:
+        raise GeometryError(
+            f"lies in two places, {apart:.1f} mm apart: ITK, ANTs and 3D Slicer read its qform, others its sform",
+            path,
+            "copy the right one into the other, or set the sform's code to 1 if it is the right one",
+        )
+
+
 def _raw_sizes(image: nib.Nifti1Image, path: Path) -> list[float]:
     """The three voxel sizes as the file has them; nibabel takes a 0 for 1."""
     with nib.openers.ImageOpener(str(path)) as stream:
@@ -96,6 +113,7 @@ def _grid(image: nib.Nifti1Image, shape: tuple[int, int, int], path: Path) -> Gr
     except GeometryError as error:
         raise GeometryError(error.what, path, error.remedy) from None
     _require_perpendicular(grid, path)
+    _require_one_place(image, shape, path)
     return grid
 
 

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -193,6 +194,12 @@ def test_register_evaluate_and_tables_fit_together(tmp_path: Path, make_prepared
     words += [word for case in cases for word in ("--cases", case)]
     evaluated = wssamnet("evaluate", *runs, *words, "--out", tmp_path / "evaluation")
     assert evaluated.returncode == 0, evaluated.stderr
+    twin = tmp_path / "copy" / "other" / "case_a"
+    shutil.copytree(runs[0], twin)
+    again = wssamnet("evaluate", *runs, twin, *words, "--out", tmp_path / "again")
+    assert again.returncode == 2
+    assert f"is identity on case_a, and so is {runs[0]}" in again.stderr
+    assert not (tmp_path / "again").exists()
     tabled = wssamnet("tables", *sorted((tmp_path / "evaluation").glob("*/*")), "--out", tmp_path / "tables")
     assert tabled.returncode == 0, tabled.stderr
     with (tmp_path / "tables" / "per_case.csv").open() as stream:

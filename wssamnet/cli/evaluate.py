@@ -23,10 +23,11 @@ def evaluate(
 ) -> None:
     """Judge registrations by landmarks, robustness, regularity and time."""
     from wssamnet.cohort import read_case
-    from wssamnet.evaluation import evaluate_case
+    from wssamnet.evaluation.case import evaluate_case, evaluated_as
 
     case_by_id = {case.id: case for case in map(read_case, cases)}
     folder_by_id = {folder.name: folder for folder in prepared}
+    earlier: dict[tuple[str, str], Path] = {}
     for registration in registrations:
         name = registration.name
         for known, option in ((folder_by_id, "--prepared"), (case_by_id, "--cases")):
@@ -34,6 +35,14 @@ def evaluate(
                 raise WssamnetError(
                     f"case '{name}' is registered, but not among {option}", registration, f"give {option}"
                 )
+        key = (evaluated_as(registration), name)
+        if key in earlier:
+            raise WssamnetError(
+                f"is {key[0]} on {name}, and so is {earlier[key]}",
+                registration,
+                "one; `register-cases --name` names a run",
+            )
+        earlier[key] = registration
     for registration in each(registrations, "evaluated", lambda folder: folder.name):
         name = registration.name
         evaluate_case(registration, folder_by_id[name], case_by_id[name], out)

@@ -23,6 +23,7 @@ from os.path import realpath
 from pathlib import Path
 
 from wssamnet.cohort.cases import Case, Scan
+from wssamnet.files import is_named
 
 _NAME = re.compile(
     r"(?P<subject>sub-[A-Za-z0-9]+)(?P<entities>(?:_[A-Za-z0-9]+-[A-Za-z0-9+]+)*)_(?P<suffix>[A-Za-z0-9]+)"
@@ -35,7 +36,7 @@ Files = dict[str, Path]
 
 def is_subject(folder: Path) -> bool:
     """Whether a folder is a BIDS subject's."""
-    return re.fullmatch(r"sub-[A-Za-z0-9]+", folder.name) is not None and folder.is_dir()
+    return re.fullmatch(r"sub-[A-Za-z0-9]+", folder.name) is not None and (folder.is_dir() or is_named(folder))
 
 
 def _kind(suffix: str, entities: dict[str, str], ending: str) -> str | None:
@@ -54,7 +55,7 @@ def _sessions(subject: Path, wanted: set[str], problems: list[str]) -> dict[str,
     found: dict[str, Files] = defaultdict(dict)
     for path in sorted(path for depth in ("*", "*/*", "*/*/*") for path in subject.glob(depth)):
         match = _NAME.fullmatch(path.name)
-        if match is None or match["subject"] != subject.name or not path.is_file():
+        if match is None or match["subject"] != subject.name or not is_named(path):
             continue
         entities = dict(part.split("-", 1) for part in match["entities"].split("_") if part)
         kind = _kind(match["suffix"].lower(), entities, match["ending"])

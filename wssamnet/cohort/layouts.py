@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -12,8 +13,10 @@ from wssamnet.cohort.bids import find_subjects, is_subject
 from wssamnet.cohort.cases import Case, Scan
 from wssamnet.cohort.samplesheet import read_samplesheet
 from wssamnet.errors import CohortError
+from wssamnet.files import is_named
 
 KNOWN_MODALITIES = ("t1", "t1ce", "t2", "flair")
+_OTHER = re.compile(r"(?P<id>.+)_\d\d_\d+_(?P<image>[A-Za-z0-9-]+)\.nii(\.gz)?$")  # named like the challenge's
 _LAYOUT = "BraTSReg_001/BraTSReg_001_00_0000_t1ce.nii.gz and …_01_0106_t1ce.nii.gz"
 
 
@@ -48,7 +51,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _case_files(folder: Path, pattern: re.Pattern[str]) -> list[tuple[re.Match[str], Path]]:
-    found = ((pattern.match(path.name), path) for path in _entries(folder) if path.is_file())
+    found = ((pattern.match(path.name), path) for path in _entries(folder) if is_named(path))
     return [(match, path) for match, path in found if match]
 
 
@@ -98,17 +101,38 @@ def _brats_case(folder: Path, files: list[tuple[re.Match[str], Path]], problems:
 def _with_lesion(case: Case, cohort: Path) -> Case:
     """The case with the lesion that lies beside the cases' folders, where there is one."""
     path = cohort / "truth" / f"{case.id}_lesion.nii.gz"
-    return replace(case, lesion=path) if path.is_file() else case
+    return replace(case, lesion=path) if is_named(path) else case
 
 
-def _case_folders(source: Path, pattern: re.Pattern[str]) -> dict[Path, list[tuple[re.Match[str], Path]]]:
+def _lost(folder: Path) -> str | None:
+    """What a folder without files of a case might have been, where that can be told."""
+    if folder.is_symlink() and not folder.exists():
+        return f"{folder}: is a link that leads nowhere (a case's folder)"
+    if folder.name != "lost+found" and not os.access(folder, os.R_OK | os.X_OK):
+        return f"{folder}: cannot be read (permission to read the folder)"
+    named = filter(None, (_OTHER.match(path.name) for path in _entries(folder)))
+    others = sorted({match["image"] for match in named if match["id"] == folder.name})
+    if others:
+        return f"{folder}: has images named {', '.join(others)} alone ({', '.join(KNOWN_MODALITIES)}, or `modalities`)"
+    return None
+
+
+def _case_folders(
+    source: Path, pattern: re.Pattern[str], problems: list[str]
+) -> dict[Path, list[tuple[re.Match[str], Path]]]:
     """The nearest level at or below `source` with challenge files; at most two levels down."""
     level = [source]
     for _ in range(3):
         found = {folder: files for folder in level if (files := _case_files(folder, pattern))}
         if found:
+            problems += filter(None, map(_lost, (folder for folder in level if folder not in found)))
             return found
-        level = [path for folder in level for path in _entries(folder) if path.is_dir()]
+        level = [
+            path
+            for folder in level
+            for path in _entries(folder)
+            if path.is_dir() or (is_named(path) and not path.is_file() and not path.suffix)
+        ]
     return {}
 
 
@@ -140,7 +164,7 @@ def find_cases(source: str | Path, modalities: Sequence[str] = KNOWN_MODALITIES,
         return Found(*find_subjects(subjects, modalities, sessions))
     if sessions:
         problems.append(f"{source}: sessions are named, but it holds no folder sub-… (a BIDS cohort, or no sessions)")
-    for folder, files in _case_folders(source, _pattern(modalities)).items():
+    for folder, files in _case_folders(source, _pattern(modalities), problems).items():
         case = _brats_case(folder, files, problems)
         if case is not None:
             # beside the folder of a single case is outside of what was named

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from wssamnet.cohort.cases import Case
+from wssamnet.cohort.cases import Case, read_case
 from wssamnet.cohort.splits import Fold
+from wssamnet.errors import CohortError
 from wssamnet.files import write_json, written_atomically
 
 
@@ -20,7 +21,8 @@ def write_manifest(cases: Sequence[Case], folds: Sequence[Fold], out: str | Path
     """
     out = Path(out)
     for former in {*(out / "cases").glob("*.json")} - {out / "cases" / f"{case.id}.json" for case in cases}:
-        former.unlink()  # it has left the cohort
+        if _is_a_case(former):
+            former.unlink()  # it has left the cohort
     for case in cases:
         write_json(out / "cases" / f"{case.id}.json", case.to_dict())
     lines = ["fold,case,role"]
@@ -29,3 +31,11 @@ def write_manifest(cases: Sequence[Case], folds: Sequence[Fold], out: str | Path
         lines += [f"{fold.index},{name},test" for name in fold.test]
     with written_atomically(out / "splits.csv") as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _is_a_case(path: Path) -> bool:
+    """Whether an earlier call wrote it; anything else in the folder is not ours to remove."""
+    try:
+        return read_case(path).id == path.stem
+    except CohortError:
+        return False

@@ -29,6 +29,10 @@ def _column_problem(name: str) -> str | None:
     side, _, what = name.partition("_")
     # an image may have any name, but none that is nearly that of something else
     slip = what not in _KINDS and difflib.get_close_matches(what, _KINDS, n=1, cutoff=0.75)
+    if name == "moving_lesion":
+        return (
+            "column 'moving_lesion' is not used (fixed_lesion: distances to the tumour are measured in the fixed scan)"
+        )
     if name in ("case", "patient") or (side in ("fixed", "moving") and what and not slip):
         return None
     near = difflib.get_close_matches(name, _USUAL, n=1)
@@ -68,6 +72,7 @@ def read_samplesheet(path: Path) -> tuple[tuple[Case, ...], tuple[str, ...]]:
     if problems:
         return (), tuple(problems)
     cases: list[Case] = []
+    spellings: dict[str, set[str]] = {}
     for number, row in rows[1:]:
         if len(row) > len(header):
             problems.append(
@@ -88,7 +93,11 @@ def read_samplesheet(path: Path) -> tuple[tuple[Case, ...], tuple[str, ...]]:
         for side, files in sides.items():
             landmarks, mask = files.pop("landmarks", None), files.pop("mask", None)
             scans[side] = Scan(files, landmarks, mask)
-        cases.append(Case(cells["case"], **scans, lesion=lesion, patient=cells.get("patient", "")))
+        patient = cells.get("patient", "")
+        spellings.setdefault(patient.lower(), set()).add(patient)
+        cases.append(Case(cells["case"], **scans, lesion=lesion, patient=patient))
+    for names in (sorted(names) for names in spellings.values() if len(names) > 1):
+        problems.append(f"{path}: patients {' and '.join(names)} differ in capitals alone (one spelling a patient)")
     if not cases and not problems:
         problems.append(f"{path}: has no row below the header (one row a case)")
     return tuple(cases), tuple(problems)

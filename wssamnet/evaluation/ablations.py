@@ -22,6 +22,7 @@ from wssamnet.evaluation.results import FIGURES, Result
 from wssamnet.evaluation.statistics import bootstrap_interval, holm, signed_rank
 from wssamnet.files import written_atomically
 
+ABLATIONS = ("ablations.csv", "ablations.md", "ablations_per_case.csv")
 _COLUMNS = ("method", "variant", "changes", "seed", "main")
 
 
@@ -88,7 +89,7 @@ def read_runs(path: Path) -> list[Run]:
         path: a CSV with the columns method, variant, changes, seed and main (true or false).
 
     Raises:
-        WssamnetError: it cannot be read, lacks a column, holds no run, or one twice.
+        WssamnetError: it cannot be read, lacks a column, holds no run, or one twice, or `main` is neither.
     """
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -97,12 +98,18 @@ def read_runs(path: Path) -> list[Run]:
     lacking = [name for name in _COLUMNS if name not in frame]
     if lacking or frame.empty:
         raise WssamnetError(f"lacks {', '.join(lacking) or 'any run'}", path, f"a CSV with {', '.join(_COLUMNS)}")
-    twice = frame.loc[frame["method"].duplicated(), "method"]
-    if len(twice):
-        raise WssamnetError(f"names {twice.iloc[0]} twice", path, "every run once")
+    for names in (["method"], ["variant", "seed"]):
+        twice = frame.loc[frame.duplicated(names), names]
+        if len(twice):
+            run = " ".join(f"{name} {value}" for name, value in twice.iloc[0].items())
+            raise WssamnetError(f"has {run} twice", path, "every run once")
+    main = frame["main"].str.lower().map({"true": True, "false": False})
+    if main.isna().any():
+        wrong = frame.loc[main.isna(), "main"].iloc[0]
+        raise WssamnetError(f"has '{wrong}' in the column main", path, "true or false")
     return [
-        Run(row["method"], row["variant"], row["changes"], row["seed"], row["main"] == "true")
-        for row in frame.to_dict("records")
+        Run(row["method"], row["variant"], row["changes"], row["seed"], bool(main[index]))
+        for index, row in enumerate(frame.to_dict("records"))
     ]
 
 
@@ -194,10 +201,11 @@ def write_ablations(
     """
     per_case = runs_per_case(results, runs, error)
     table = compare_variants(per_case, seed=seed)
-    for name, frame in (("ablations.csv", table), ("ablations_per_case.csv", per_case)):
+    figures, text_file, cases = ABLATIONS
+    for name, frame in ((figures, table), (cases, per_case)):
         with written_atomically(out / name) as temporary:
             frame.to_csv(temporary, index=False, float_format="%.6g")
-    with written_atomically(out / "ablations.md") as temporary:
+    with written_atomically(out / text_file) as temporary:
         text = markdown(HEADINGS, variant_rows(table), variant_notes(table, error))
         temporary.write_text(text, encoding="utf-8")
 

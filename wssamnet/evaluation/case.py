@@ -132,6 +132,12 @@ def _description(grid: Grid) -> dict[str, Any]:
     return {"shape": list(grid.shape), "spacing": np.round(grid.spacing, 3).tolist()}
 
 
+def evaluated_as(registration: Path, run: dict[str, Any] | None = None) -> str:
+    """The method that a registration folder is evaluated as: its ``run.json`` says it, else the folder above it."""
+    run = _read_record(registration / "run.json", "", []) if run is None else run
+    return str(run.get("method") or registration.resolve().parent.name)
+
+
 def evaluate_case(registration: Path, prepared: Path, case: Case, out: Path) -> Path:
     """Evaluate one registration; the folder appears whole or not at all.
 
@@ -157,7 +163,7 @@ def evaluate_case(registration: Path, prepared: Path, case: Case, out: Path) -> 
         raise WssamnetError("there is no such registration folder", registration, "made by `wssamnet register-cases`")
     problems: list[str] = []
     run = _read_record(registration / "run.json", "time, device and versions are", problems)
-    method = str(run.get("method") or registration.resolve().parent.name)
+    method = evaluated_as(registration, run)
     if str(run.get("case") or case.id) != case.id:
         raise WssamnetError(f"holds case {run['case']}, not {case.id}", registration, "the matching case file")
     if not names_a_folder(method):

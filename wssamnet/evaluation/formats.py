@@ -1,4 +1,4 @@
-"""A table, and a p value in it, as text: Markdown and LaTeX."""
+"""A table, its figures and p values, as text: Markdown and LaTeX."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def latex_escape(text: str) -> str:
 
 def latex(headings: Sequence[str], body: Body, notes: Sequence[str]) -> str:
     """A ``tabular`` for the booktabs package, the notes as comments above it; arguments as for `markdown`."""
-    lines = [f"% {note}" for note in notes]
+    lines = [f"% {' '.join(note.split())}" for note in notes]  # a line break would end the comment
     lines += [r"% needs \usepackage{booktabs}", r"\begin{tabular}{l" + "r" * len(headings) + "}", r"\toprule"]
     lines.append(" & ".join(["", *(_stacked(heading) for heading in headings)]).strip() + r" \\")
     lines.append(r"\midrule")
@@ -77,3 +77,11 @@ def probability(value: float | None) -> str:
     if value is None or np.isnan(value):
         return "–"
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def cell_text(value: float | None, n: int | None, decimals: int, cases: int) -> str:
+    """One figure as printed: a dash where nothing applies, "missing" where it should have been."""
+    if value is None:
+        return "–" if n is None else "missing (n=0)"
+    text = f"{value:.{decimals}f}"
+    return text if n is None or n == cases else f"{text} (n={n})"

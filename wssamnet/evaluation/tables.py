@@ -21,12 +21,13 @@ import numpy as np
 import pandas as pd
 
 from wssamnet.errors import WssamnetError
-from wssamnet.evaluation.ablations import read_runs, write_ablations
+from wssamnet.evaluation.ablations import ABLATIONS, read_runs, write_ablations
 from wssamnet.evaluation.errors import ErrorKind, check_kind
-from wssamnet.evaluation.formats import latex, markdown
+from wssamnet.evaluation.formats import cell_text, latex, markdown
 from wssamnet.evaluation.paper import PAPER, PAPER_NOTE
 from wssamnet.evaluation.planned import Planned, read_planned
 from wssamnet.evaluation.results import (
+    ERROR_FIGURES,
     NONE_PLANNED,
     Result,
     cases_of,
@@ -42,6 +43,7 @@ from wssamnet.evaluation.where import write_where
 from wssamnet.files import write_json, written_atomically
 
 BEFORE = "before registration"
+_NOTHING: pd.Series[float] = pd.Series(dtype=float)
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,8 @@ def table_one(results: Sequence[Result], error: ErrorKind = "euclidean", planned
     before = frame.drop_duplicates("case")
     columns = [Column(BEFORE), *map(Column, methods), *(Column(name, reference=True) for name in PAPER)]
     devices = set(frame.loc[frame["seconds"].notna(), "device"].fillna("unknown"))
+    judged = bool(frame["landmarks"].notna().any())
+    lacking = {method: _lacking([result for result in results if result.method == method]) for method in methods}
     rows = []
     for kind in _KINDS:
         values: list[float | None] = []
@@ -159,18 +163,29 @@ def table_one(results: Sequence[Result], error: ErrorKind = "euclidean", planned
                 counts.append(None)
                 continue
             if column.name == BEFORE:
-                known = before[f"initial_{kind.figure}"].dropna() if kind.figure in ("median", "mean") else None
+                known = before.get(f"initial_{kind.figure}", _NOTHING).dropna()
+                applies = judged and kind.figure in ("median", "mean")
             else:
                 known = frame.loc[frame["method"] == column.name, kind.figure].dropna()
-            has = known is not None and len(known) > 0
-            values.append(float(kind.over_cases(known.to_numpy())) * kind.scale if known is not None and has else None)
-            counts.append(None if known is None else len(known))
+                applies = judged if kind.figure in ERROR_FIGURES else kind.figure not in lacking.get(column.name, ())
+            values.append(float(kind.over_cases(known.to_numpy())) * kind.scale if len(known) else None)
+            counts.append(len(known) if applies else None)
         label = kind.label
         if kind.figure == "seconds" and devices == {"cpu"}:
             label = "Mean time on CPU"
         rows.append(Row(kind.key, label, kind.unit, kind.decimals, tuple(values), tuple(counts)))
     notes = tuple(_notes(frame, results, methods_of(results), error))
     return Table(error, len(cases), tuple(columns), tuple(rows), notes, tuple(_failures(frame)))
+
+
+def _lacking(own: Sequence[Result]) -> set[str]:
+    """Figures that a method has on none of its cases, and that nothing failed for: another tool may give no field, or
+    no time."""
+    if not own:
+        return set()
+    without_time = all(result.run and not result.run.get("seconds") for result in own)
+    alone = all(result.run.get("landmarks_alone") for result in own)
+    return ({"seconds"} if without_time else set()) | ({"folding", "sd_log_jacobian"} if alone else set())
 
 
 def _failures(frame: pd.DataFrame) -> list[str]:
@@ -198,11 +213,12 @@ def _notes(frame: pd.DataFrame, results: Sequence[Result], methods: Sequence[str
     untimed = [method for method in methods if method not in timed]
     if untimed:
         notes.append(f"Without a time of their own: {', '.join(untimed)}.")
+    started = [method for method in methods if frame.loc[frame["method"] == method, "prealigned_by"].notna().any()]
     start = frame.groupby("case")["prealign_seconds"].max().dropna()
-    if len(start):
+    if started and start.max() >= 0.005:  # an identity that was asked for takes no time
         notes.append(
-            "The affine start from preprocessing, shared by all methods, is not in their time: "
-            f"{start.mean():.2f} s a case."
+            "The affine start from preprocessing is not in the time of "
+            f"{', '.join(started)}: {start.mean():.2f} s a case."
         )
     notes.append("Folding: det J <= 0; both figures of det J inside the brain of the fixed scan.")
     notes.append(
@@ -264,6 +280,8 @@ def write_tables(
         raise WssamnetError("there is no evaluation but of variants", variants, "a method for the main table")
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
+    for former in ABLATIONS:  # of a run that had variants
+        (out / former).unlink(missing_ok=True)
     if runs:
         write_ablations(results, runs, out, kind, seed=seed)
     results = main
@@ -296,11 +314,3 @@ def cells(table: Table, row: Row) -> list[str]:
         cell_text(value, n, min(row.decimals, 2) if column.reference else row.decimals, table.cases)
         for column, value, n in zip(table.columns, row.values, row.n, strict=True)
     ]
-
-
-def cell_text(value: float | None, n: int | None, decimals: int, cases: int) -> str:
-    """One figure as printed: a dash where nothing applies, "missing" where it should have been."""
-    if value is None:
-        return "–" if n is None else "missing (n=0)"
-    text = f"{value:.{decimals}f}"
-    return text if n is None or n == cases else f"{text} (n={n})"

@@ -1,7 +1,4 @@
-"""Building stones of the stencil kernels: operations on rows, which the compiler turns into vector instructions.
-
-numba's cache notices a change of a kernel's own file only: after a change here, remove the package's ``__pycache__``s.
-"""
+"""Building stones of the stencil kernels: operations on rows, which the compiler turns into vector instructions."""
 
 from __future__ import annotations
 

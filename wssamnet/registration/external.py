@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from wssamnet.cohort import Case
+from wssamnet.cohort import Case, Scan
 from wssamnet.cohort.scans import overlap
 from wssamnet.errors import CohortError, WssamnetError
 from wssamnet.fields import Chain, DisplacementField, Transform
@@ -72,9 +73,21 @@ def _read_record(path: Path | None) -> dict[str, Any]:
     }
 
 
+def _grid_of(scan: Scan) -> Grid:
+    """Of the first image that can be read: one that cannot may be of a modality that nobody asked for."""
+    paths = sorted(scan.images.values(), key=lambda path: path != scan.images.get("t1ce"))
+    for path in paths[:-1]:
+        with suppress(WssamnetError):
+            return read_grid(path)
+    return read_grid(paths[-1])
+
+
 def _check_case(files: ExternalFiles, case: Case) -> list[str]:
     problems: list[str] = []
-    fixed, moving = (read_grid(next(iter(scan.images.values()))) for _, scan in case.scans())
+    try:
+        fixed, moving = (_grid_of(scan) for _, scan in case.scans())
+    except WssamnetError as error:
+        return [str(error)]
     for parts, grid, side in ((files.pull_back, fixed, "fixed"), (files.push_forward, moving, "moving")):
         try:
             if parts:
@@ -158,7 +171,8 @@ class ExternalMethod:
                 if not parts
             ],
         }
-        return {**_read_record(files.record), "versions": {}, "external": given}
+        # it was given the scans as they are
+        return {**_read_record(files.record), "prealigned_by": None, "versions": {}, "external": given}
 
     def register(self, case: PreparedCase) -> Registration:
         """Read the tool's transforms; whatever direction is not there is the inverse of the other.

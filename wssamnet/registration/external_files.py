@@ -133,6 +133,8 @@ class ExternalFolder:
         }
         if warp is not None and inverse is None:
             from_ants["push-forward"] = ()  # the affine's inverse alone would not be the inverse
+        if inverse is not None and warp is None:
+            from_ants["pull-back"] = ()  # nor is the affine alone the inverse of both
         chains = {}
         for role in ("pull-back", "push-forward"):
             challenge = _one(_matching(candidates, _CHALLENGE[role]), role)

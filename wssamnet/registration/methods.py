@@ -51,6 +51,8 @@ def check_name(name: str, option: str) -> None:
     """
     if name in METHODS:
         raise SettingsError(f"'{name}' is a method of this tool", option, "another name")
+    if name in ("row", "unit"):
+        raise SettingsError(f"'{name}' is a column of the table", option, "another name")
     if not _NAME.fullmatch(name):
         raise SettingsError(
             f"'{name}' cannot be a method's name", option, "letters, digits, '_' and '-', at most 40, a letter first"

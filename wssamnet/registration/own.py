@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +12,13 @@ from types import ModuleType
 from typing import Any
 
 from wssamnet.errors import SettingsError
+from wssamnet.fields import AffineMap, Chain, DisplacementField, InverseField, Transform
 from wssamnet.preprocessing.prepared import PreparedCase
 from wssamnet.registration.protocol import Registration
 
 FORM = "path/to/file.py:Class"
+# of ``run.json``: the run's own facts, which tables and report are made from
+_OURS = frozenset(("method", "case", "seconds", "device", "seed", "versions", "landmark_round_trip", "landmarks_alone"))
 
 
 def _module(path: Path) -> ModuleType:
@@ -70,6 +74,15 @@ def own_class(where: str) -> Any:
     return found
 
 
+def _given_a_copy(transform: Transform) -> Transform:
+    """A transform that may work in its argument: the points are needed afterwards, to subtract them."""
+    if isinstance(transform, Chain):
+        return Chain(tuple(map(_given_a_copy, transform.transforms)))
+    if isinstance(transform, AffineMap | DisplacementField | InverseField):
+        return transform
+    return lambda points: transform(points.copy())
+
+
 class OwnRegistrar:
     """Such a class under the name that it has in the table.
 
@@ -92,11 +105,25 @@ class OwnRegistrar:
         """Register one prepared case.
 
         Raises:
-            SettingsError: the class returned something else than a `Registration`.
+            SettingsError: the class returned something else than a `Registration`, or a record that cannot be part of
+                ``run.json``.
         """
         found = self._registrar.register(case)
         if not isinstance(found, Registration):
             raise SettingsError(
                 f"returned a {type(found).__name__}", self._where, "wssamnet.registration.protocol.Registration"
             )
+        taken = sorted(_OURS & set(found.record))
+        if taken:
+            raise SettingsError(
+                f"its record gives {', '.join(taken)}, which is ours to say", self._where, "other names"
+            )
+        try:
+            json.dumps(found.record)
+        except (TypeError, ValueError) as error:
+            raise SettingsError(
+                f"its record: {error}", self._where, "text, lists, dicts, and numbers of Python: float(x), x.tolist()"
+            ) from None
+        pull_back, push_forward = map(_given_a_copy, (found.pull_back, found.push_forward))
+        found = replace(found, pull_back=pull_back, push_forward=push_forward)
         return replace(found, record={"registrar": self._where, **found.record})

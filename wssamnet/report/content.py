@@ -12,8 +12,9 @@ from typing import Any
 import pandas as pd
 
 from wssamnet.errors import WssamnetError
+from wssamnet.evaluation.formats import cell_text
 from wssamnet.evaluation.results import Result, failed_lines, methods_of
-from wssamnet.evaluation.tables import BEFORE, Table, cell_text
+from wssamnet.evaluation.tables import BEFORE, Table
 
 _DOWNLOAD_LIMIT = 1_000_000  # bytes; a larger table stays beside the report
 _TEXT = (
@@ -214,9 +215,10 @@ def run_facts(
     start = _distinct(results, "prealigned_by")
     if start:
         facts.append(("Pre-aligned by", start))
-    trained = sorted({str(case) for model in models for case in model.record.get("cases") or []})
+    trained = sorted({len(set(model.record["cases"])) for model in models if model.record.get("cases")})
     if trained:
-        facts.append(("Trained on", f"{len(trained)} {'case' if len(trained) == 1 else 'cases'}"))
+        each = str(trained[0]) if len(trained) == 1 else f"{trained[0]} to {trained[-1]}"
+        facts.append(("Trained on", f"{each} {'case' if trained == [1] else 'cases'}"))
     facts.append(("Error of a landmark", "Euclidean distance, mm" if error == "euclidean" else "sum over the axes, mm"))
     facts.append(("Device", _distinct(results, "device") or "not recorded"))
     return facts

@@ -30,8 +30,10 @@ _COLOURS = {
     "ants": "#d2691e",
     "voxelmorph": "#3b82c4",
     "wssamnet": "#16966d",
+    "refinement": "#9a5bb5",
+    "wssamnet_refined": "#c8436b",
 }
-_FURTHER = ("#9a5bb5", "#c8436b", "#6b7f2a", "#4b5fc1", "#7a5a45", "#2aa3a3")
+_FURTHER = ("#6b7f2a", "#4b5fc1", "#7a5a45", "#2aa3a3", "#e0859f", "#8a9a5b", "#5f7f9f")
 _RING, _BEAD = "#ffd23f", "#ff5d73"  # on grey pictures: the true place, and where the moving landmark lies
 _MANY_POINTS = 3000  # above this a scatter is drawn as pixels: a page of vectors would be too heavy
 

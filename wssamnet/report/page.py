@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -82,7 +81,7 @@ def _drawings(
         colours = method_colours(methods)
         scatter = [
             Drawing(
-                f"error_against_initial_{re.sub(r'[^A-Za-z0-9-]', '_', method)}",
+                f"error_against_initial_{method}",
                 method,
                 error_against_initial(landmarks, method, error, max(limit, 1e-3), colours[method]),
             )

@@ -106,7 +106,8 @@ def write_cohort(
     if cases < 1:
         raise SettingsError(f"{cases} cases", "cases", "1 or more")
     if first < 1 or first + cases > 1000:
-        raise SettingsError(f"case numbers {first} to {first + cases - 1}", "first", "1 to 999")
+        wrong = "first" if first < 1 else "cases"
+        raise SettingsError(f"case numbers {first} to {first + cases - 1}", wrong, "1 to 999")
     grid = scanner_grid(spacing_mm)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)

@@ -149,9 +149,9 @@ class CheckpointFolder:
         last = self.path / LAST
         with written_atomically(last) as temporary:
             _write({**state, "key": self.key}, temporary)
-            if last.is_file():
+            if best:
+                with written_atomically(self.path / BEST) as copy:
+                    shutil.copyfile(temporary, copy)
+            with suppress(FileNotFoundError):  # the first one, or another job of the same training has just moved it
                 last.replace(self.path / PREVIOUS)
-        if best:
-            with written_atomically(self.path / BEST) as temporary:
-                shutil.copyfile(last, temporary)
         return time.monotonic() - begin

@@ -59,10 +59,12 @@ def _rescaled(place: Place) -> object:
     return nib.save(image, place.file("00_t1ce"))
 
 
-def _qform_beside(place: Place) -> object:
+def _qform_beside(place: Place, code: int, apart_mm: float = 40) -> object:
     image = nib.Nifti1Image(brain(10), GRID.affine)
-    image.set_sform(GRID.affine, 1)
-    image.set_qform(np.diag([8.0, 8, 8, 1]), 1)
+    image.set_sform(GRID.affine, code)
+    shifted = GRID.affine.copy()
+    shifted[1, 3] += apart_mm
+    image.set_qform(shifted, 1)
     return nib.save(image, place.file("00_t1ce"))
 
 
@@ -212,6 +214,10 @@ ENTRIES = [
     Entry("sheared axes", _shear,
         says="BraTSReg_001_00_0000_t1ce.nii.gz: has voxel axes that are not perpendicular (75.96 degrees), which "
              "ITK and ANTs cannot represent (resample it without shear, or remove the sform if the qform is right)"),
+    Entry("sform and qform disagree, the sform's code is not 1", lambda p: _qform_beside(p, 2),
+        says="BraTSReg_001_00_0000_t1ce.nii.gz: lies in two places, 40.0 mm apart: ITK, ANTs and 3D Slicer read its "
+             "qform, others its sform (copy the right one into the other, or set the sform's code to 1 if it is the "
+             "right one)"),
     Entry("neither sform nor qform", lambda p: p.image("00_t1ce", brain(10), sform=0),
         says="BraTSReg_001_00_0000_t1ce.nii.gz: has neither sform nor qform, so its place in space is unknown "
              "(set one of them)"),
@@ -289,7 +295,10 @@ ENTRIES = [
     Entry("gzip in several members, padded with zeros", _members, accepted="all of them", right=as_sound),
     Entry("qform only", lambda p: p.image("00_t1ce", brain(10), sform=0, qform=1),
           accepted="the qform places it", right=as_sound),
-    Entry("sform and qform disagree", _qform_beside, accepted="the sform counts", right=as_sound),
+    Entry("sform and qform disagree, the sform's code is 1", lambda p: _qform_beside(p, 1),
+          accepted="the sform counts, for ITK too", right=as_sound),
+    Entry("sform of code 2, a qform that is rounded", lambda p: _qform_beside(p, 2, 0.05),
+          accepted="the sform counts", right=as_sound),
     Entry("a fourth axis of length 1", lambda p: p.image("00_t1ce", brain(10)[..., None]),
           accepted="three dimensions", right=as_sound),
     Entry("stored left-handed", lambda p: (p.image("00_t1ce", brain(10)[::-1], GRID.affine @ np.array(

@@ -29,8 +29,11 @@ def test_manifest_round_trip(make_cohort: Callable[..., Path], tmp_path: Path, m
     assert len(lines) == 1 + 9
     assert sum(line.endswith(",test") for line in lines) == 3
     assert f"1,{folds[0].test[0]},test" in lines
+    foreign = tmp_path / "checked" / "cases" / "sidecar.json"
+    foreign.write_text('{"EchoTime": 0.03}')
     write_manifest(cases[:2], [], "checked")  # one has left the cohort
-    assert sorted(path.stem for path in (tmp_path / "checked" / "cases").iterdir()) == ["BraTSReg_001", "BraTSReg_002"]
+    left = sorted(path.stem for path in (tmp_path / "checked" / "cases").iterdir())
+    assert left == ["BraTSReg_001", "BraTSReg_002", "sidecar"]
 
 
 def test_a_link_keeps_the_ending_by_which_its_file_is_read(tmp_path: Path) -> None:

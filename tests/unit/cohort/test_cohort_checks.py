@@ -90,7 +90,7 @@ def odd_image(how: str) -> nib.Nifti1Image:
         ("not gzip", "not a readable NIfTI"),
         ("lying header", r"claims \(3000, 3000, 3000\) voxels"),
         ("too few voxels", "truncated or damaged"),
-        ("missing", "no baseline|has no t1ce"),
+        ("missing", "is a link that leads nowhere"),
         ("4-D", "has 4 dimensions"),
         ("nan", "holds 1 values that are NaN"),
         ("constant", "every voxel is 7"),

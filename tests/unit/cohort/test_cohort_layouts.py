@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from wssamnet.cohort import read_cohort
+from wssamnet.cohort import check_cohort, read_cohort
+from wssamnet.cohort.layouts import find_cases
 from wssamnet.errors import CohortError
 
 Make = Callable[..., Path]
@@ -39,6 +41,38 @@ def test_other_folders_and_files_are_passed_over(make_cohort: Make) -> None:
     (root / ".hidden").mkdir()
     (root / "loop").symlink_to(root)
     assert len(read_cohort(root, ["t1ce"])) == 1
+
+
+@pytest.mark.parametrize("what", ["t1ce.nii.gz", "landmarks.csv", "mask.nii.gz"])
+def test_a_link_that_leads_nowhere_is_a_file_of_the_case(make_cohort: Make, what: str) -> None:
+    root = make_cohort(1)
+    path = root / "BraTSReg_001" / f"BraTSReg_001_00_0000_{what}"
+    path.unlink(missing_ok=True)
+    path.symlink_to("content-that-was-not-fetched")
+    (case,) = read_cohort(root, ["t1ce"])
+    with pytest.raises(CohortError, match=rf"{path.name}: is a link that leads nowhere"):
+        check_cohort([case], ["t1ce"])
+
+
+def test_a_case_that_would_be_lost_is_named(make_cohort: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make_cohort(4)
+    for path in (root / "BraTSReg_002").iterdir():
+        path.rename(path.with_name(path.name.replace("t1ce", "t1gd").replace("t2", "t2star").replace("csv", "txt")))
+    shutil.rmtree(root / "BraTSReg_003")
+    (root / "BraTSReg_003").symlink_to("disk-that-is-not-mounted")
+    (root / "notes").symlink_to("elsewhere")
+    locked = root / "BraTSReg_004"
+    shutil.rmtree(locked)
+    locked.mkdir()
+    access = os.access
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != locked and access(path, mode))
+    problems = find_cases(root, ["t1ce"]).problems
+    assert [line.removeprefix(f"{root}/").split(" (")[0] for line in problems] == [
+        "BraTSReg_002: has images named t1gd, t2star alone",
+        "BraTSReg_003: is a link that leads nowhere",
+        "BraTSReg_004: cannot be read",
+        "notes: is a link that leads nowhere",
+    ]
 
 
 def test_a_lesion_lies_beside_the_folders(make_cohort: Make) -> None:

@@ -28,7 +28,7 @@ def test_paths_are_relative_to_the_sheet_and_empty_cells_mean_none(tmp_path: Pat
 
 
 def test_a_lesion_is_the_cases_and_no_image(tmp_path: Path) -> None:
-    text = "case,fixed_t1ce,moving_t1ce,fixed_lesion,moving_lesion\np1,f.nii,m.nii,les.nii,x.nii\np2,f.nii,m.nii,,\n"
+    text = "case,fixed_t1ce,moving_t1ce,fixed_lesion\np1,f.nii,m.nii,les.nii\np2,f.nii,m.nii,\n"
     first, second = read_cohort(write(tmp_path, text), ["t1ce"])
     assert first.lesion == tmp_path / "les.nii"
     assert first.fixed.images == {"t1ce": tmp_path / "f.nii"}
@@ -74,6 +74,8 @@ def test_order_of_the_sheet_is_kept(tmp_path: Path) -> None:
         ("case,fixed_t1ce,movingt1ce\np1,x,y\n", r"column 'movingt1ce' is not known \(did you mean moving_t1ce\?"),
         ("case,fixed_t1ce,fixed_masks\np1,x,y\n", r"column 'fixed_masks' is not known \(did you mean fixed_mask\?"),
         ("case,fixed_t1ce,moving_landmark\np1,x,y\n", r"'moving_landmark' is not known .*mean moving_landmarks\?"),
+        ("case,fixed_t1ce,moving_lesion\np1,x,y\n", r"column 'moving_lesion' is not used \(fixed_lesion"),
+        ("case,patient,fixed_t1ce\na,P1,x\nb,p1,y\n", "patients P1 and p1 differ in capitals alone"),
         ("case,fixed_t1ce,fixed_t1ce\np1,x,y\n", "column 'fixed_t1ce' occurs twice"),
         ("fixed_t1ce,moving_t1ce\nx,y\n", "has no column 'case'"),
         ("case,fixed_t1ce\np1,x,y,z\n", "row 2 has 4 values for 2 columns"),

@@ -173,7 +173,9 @@ def test_without_variants_there_is_no_such_table(
     [
         ("method,variant\na,b\n", "lacks changes, seed, main"),
         ("method,variant,changes,seed,main\n", "lacks any run"),
-        ("method,variant,changes,seed,main\na,b,,1,true\na,c,,1,true\n", "names a twice"),
+        ("method,variant,changes,seed,main\na,b,,1,true\na,c,,1,true\n", "has method a twice"),
+        ("method,variant,changes,seed,main\na,b,,1,true\nc,b,,1,true\n", "has variant b seed 1 twice"),
+        ("method,variant,changes,seed,main\na,b,,1,yes\n", "has 'yes' in the column main"),
         (None, "cannot be read"),
     ],
 )
@@ -183,6 +185,12 @@ def test_a_list_that_cannot_be_used_is_refused(content: str | None, message: str
         path.write_text(content)
     with pytest.raises(WssamnetError, match=message):
         read_runs(path)
+
+
+def test_main_is_read_as_a_table_program_writes_it(tmp_path: Path) -> None:
+    path = tmp_path / "variants.csv"
+    path.write_text("method,variant,changes,seed,main\na,b,,1,True\nc,d,,1,FALSE\n")
+    assert [run.main for run in read_runs(path)] == [True, False]
 
 
 def test_variants_alone_are_refused(

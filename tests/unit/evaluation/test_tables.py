@@ -42,7 +42,7 @@ def _evaluation(root: Path, method: str, case: str, final: list[float] | None, *
         "regularity": {"folding": 0.01, "sd_log_jacobian": 0.1, "smallest": 0, "largest": 2, "voxels": 100},
         "problems": [] if final is not None else ["no warped landmarks"],
         "preparation": {"prealigned_by": "affine", "seconds": {"prealign": 1.5}},
-        "run": {"seconds": {"register": 30.0}, "device": "cpu", "threads": 2},
+        "run": {"seconds": {"register": 30.0}, "device": "cpu", "threads": 2, "prealigned_by": "affine"},
     }
     folder = root / method / case
     folder.mkdir(parents=True)
@@ -230,8 +230,46 @@ def test_what_the_method_itself_records_is_a_warning(tmp_path: Path) -> None:
 
 def test_the_time_of_the_affine_start_is_told_apart(evaluations: list[Path], tmp_path: Path) -> None:
     out = write_tables(evaluations, tmp_path / "tables")
-    assert "is not in their time: 1.50 s a case." in (out / "table1.md").read_text()
+    assert "is not in the time of identity, ants, mine: 1.50 s a case." in (out / "table1.md").read_text()
     assert pd.read_csv(out / "per_case.csv")["prealign_seconds"].dropna().unique().tolist() == [1.5]
+
+
+def test_a_start_that_nobody_had_is_not_told(tmp_path: Path) -> None:
+    root = tmp_path / "evaluation"
+    raw = {"seconds": {"register": 30.0}, "device": "cpu", "threads": 2, "prealigned_by": None}
+    _evaluation(root, "other", "a", [1, 2, 3], run=raw)
+    assert "affine start" not in (write_tables([root], tmp_path / "1") / "table1.md").read_text()
+    _evaluation(root, "mine", "a", [1, 2, 3])
+    assert "not in the time of mine: 1.50 s" in (write_tables([root], tmp_path / "2") / "table1.md").read_text()
+    asked = {"prealigned_by": "identity", "seconds": {"prealign": 0.0004}}
+    _evaluation(tmp_path / "asked", "mine", "a", [1, 2, 3], preparation=asked, run=raw | {"prealigned_by": "identity"})
+    text = (write_tables([tmp_path / "asked"], tmp_path / "3") / "table1.md").read_text()
+    assert "affine start" not in text
+
+
+def test_what_does_not_apply_is_not_missing(tmp_path: Path) -> None:
+    hidden = {"landmarks": None, "errors": None}
+    for method in ("identity", "ants"):
+        _evaluation(tmp_path / "hidden", method, "a", [1, 2, 3], **hidden)
+    text = (write_tables([tmp_path / "hidden"], tmp_path / "1") / "table1.md").read_text()
+    assert "missing" not in text, "nobody knows the landmarks"
+
+    root = tmp_path / "evaluation"
+    _evaluation(root, "ants", "a", [1, 2, 3])
+    alone = {"landmarks_alone": True, "seconds": {}, "device": None, "threads": None}
+    _evaluation(root, "other", "a", [1, 2, 3], regularity=None, run=alone)
+    lines = (write_tables([root], tmp_path / "2") / "table1.md").read_text().splitlines()
+    assert {line.split("|")[4].strip() for line in lines[8:12]} == {"–"}
+    assert "missing" not in "".join(lines)
+
+
+def test_a_former_runs_variants_do_not_stay(evaluations: list[Path], tmp_path: Path) -> None:
+    variants = tmp_path / "variants.csv"
+    variants.write_text("method,variant,changes,seed,main\nmine,reference,,1,true\n")
+    out = write_tables(evaluations, tmp_path / "tables", variants=variants)
+    assert len(list(out.glob("ablations*"))) == 3
+    write_tables(evaluations, out)
+    assert not list(out.glob("ablations*"))
 
 
 def test_a_method_without_any_figure_stays_in_the_table(tmp_path: Path) -> None:

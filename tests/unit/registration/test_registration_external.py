@@ -6,6 +6,7 @@ import json
 import re
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,27 @@ def test_both_directions_of_ants(prepared: PreparedCase, tmp_path: Path) -> None
     result = ExternalMethod("tool", root).register(prepared)
     expected = _through(back, _through(affine.GetInverse(), points))
     np.testing.assert_allclose(result.push_forward(points), expected, atol=2e-3)
+
+
+def test_the_way_back_of_ants_alone_is_inverted(prepared: PreparedCase, tmp_path: Path) -> None:
+    root = tmp_path / "tool"
+    affine, back = _affine(), _field(prepared.native_grid("fixed"), 2)
+    _write_field(root / prepared.id / "t_1InverseWarp.nii.gz", back)
+    _ants_matrix(root / prepared.id / "t_0GenericAffine.mat", affine)
+    points = _inside(prepared.native_grid("moving"))
+    result = ExternalMethod("tool", root).register(prepared)
+    moved = result.push_forward(points)
+    np.testing.assert_allclose(moved, _through(back, _through(affine.GetInverse(), points)), atol=2e-3)
+    np.testing.assert_allclose(result.pull_back(moved), points, atol=5e-3)
+
+
+def test_a_damaged_image_that_nobody_asked_for_does_not_matter(prepared: PreparedCase, tmp_path: Path) -> None:
+    root = tmp_path / "tool"
+    _write_field(root / prepared.id / "fixed_to_moving.nii.gz", _field(prepared.native_grid("fixed"), 1))
+    case, flair = _cohort_case(prepared), tmp_path / "flair.nii.gz"
+    flair.write_bytes(b"no image")
+    other = replace(case, fixed=replace(case.fixed, images={"flair": flair, **case.fixed.images}))
+    assert len(check_external(root, [other])) == 1
 
 
 def test_landmarks_alone_are_judged_without_a_field(prepared: PreparedCase, tmp_path: Path) -> None:

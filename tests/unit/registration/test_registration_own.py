@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import wssamnet
 from wssamnet.errors import LandmarkError, SettingsError
+from wssamnet.images import read_displacement
 from wssamnet.landmarks import read_landmarks
 from wssamnet.preprocessing.prepared import PreparedCase
 from wssamnet.registration.methods import make_registrar
@@ -73,6 +74,48 @@ def test_refused_in_one_line(tmp_path: Path, text: str, name: str, message: str)
         make_registrar("mine", Settings(), own=f"{path}:{name}")
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ('{"seconds": 3.2, "method": "x"}', "mine.py:Still: its record gives method, seconds, which is ours to say"),
+        (
+            '{"metric": np.float32(0.3)}',
+            "Object of type float32 is not JSON serializable (text, lists, dicts, and numbers",
+        ),
+    ],
+)
+def test_a_record_that_would_spoil_the_tables_is_refused(
+    make_prepared: Callable[..., PreparedCase], tmp_path: Path, record: str, message: str
+) -> None:
+    text = "import numpy as np\n" + GOOD.replace('{"tried": 3}', record)
+    registrar = make_registrar("still", Settings(), own=f"{_file(tmp_path, text)}:Still")
+    with pytest.raises(SettingsError, match=re.escape(message)):
+        run(registrar, make_prepared(shape=(12, 13, 14)), tmp_path / "out")
+    assert not list((tmp_path / "out").glob("still/*"))
+
+
+def test_a_transform_may_work_in_its_argument(make_prepared: Callable[..., PreparedCase], tmp_path: Path) -> None:
+    text = """
+from wssamnet.registration.protocol import Registration
+def there(points):
+    points += 3.0
+    return points
+def back(points):
+    points -= 3.0
+    return points
+class Shift:
+    seed, device = None, "cpu"
+    def register(self, case):
+        return Registration(there, back)
+"""
+    case = make_prepared(shape=(12, 13, 14))
+    folder = run(make_registrar("mine", Settings(), own=f"{_file(tmp_path, text)}:Shift"), case, tmp_path / "out")
+    np.testing.assert_allclose(read_displacement(folder / "fixed_to_moving.nii.gz")[0], 3, atol=1e-3)
+    moving = case.moving_landmarks()
+    assert moving is not None
+    np.testing.assert_allclose(read_landmarks(folder / "landmarks.csv").points, moving.points - 3, atol=1e-3)
 
 
 @pytest.mark.parametrize("where", ["mine.py", "mine:Class", "package.module:Class", "mine.py:", "mine.py:a b"])

@@ -215,7 +215,7 @@ def test_figures_are_written_beside_it(finished: Any, tmp_path: Path) -> None:
         "training_0",
         "training_1",
     )
-    scatter = ("error_against_initial_ants", "error_against_initial_mine_co")
+    scatter = ("error_against_initial_ants", "error_against_initial_mine.co")
     assert names == {f"{stem}.{kind}" for stem in (*stems, *scatter) for kind in ("pdf", "svg")}
     assert (tmp_path / "figures" / "error_by_case.pdf").read_bytes().startswith(b"%PDF")
     assert all(path.stat().st_size > 2000 for path in (tmp_path / "figures").iterdir())

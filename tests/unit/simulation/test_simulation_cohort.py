@@ -174,6 +174,7 @@ def test_another_seed_is_another_patient(cohort: Path, tmp_path: Path) -> None:
     [
         ({"cases": 0}, "cases: 0 cases"),
         ({"first": 0}, "first: case numbers 0 to 0"),
+        ({"cases": 1000}, "cases: case numbers 1 to 1000"),
         ({"spacing_mm": 0.1}, "spacing_mm: a voxel size of 0.1 mm"),
         ({"seed": -1}, "seed: the seed -1 is negative"),
     ],
