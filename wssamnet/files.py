@@ -34,9 +34,14 @@ def lacking(path: Path) -> str | None:
     return "is a link that leads nowhere" if path.is_symlink() else "there is no such file"
 
 
+def leads_nowhere(path: Path) -> bool:
+    """Whether `path` is a link to what is not there: content that was not fetched, a disk that is not mounted."""
+    return path.is_symlink() and not path.exists()
+
+
 def is_named(path: Path) -> bool:
     """Whether a folder names a file there; one that is not there behind its link is for `lacking` to tell."""
-    return path.is_file() or (path.is_symlink() and not path.exists())
+    return path.is_file() or leads_nowhere(path)
 
 
 def require_writable(path: str | Path, remedy: str = "another --out") -> None:

@@ -81,9 +81,15 @@ def _require_perpendicular(grid: Grid, path: Path) -> None:
 
 def _require_one_place(image: nib.Nifti1Image, shape: tuple[int, int, int], path: Path) -> None:
     """Refuse a header whose place depends on the reader: ITK reads the qform before an sform of any code but 1."""
-    (sform, code), (qform, _) = image.get_sform(coded=True), image.get_qform(coded=True)
-    if sform is None or qform is None or code == 1:
+    if int(image.header["sform_code"]) in (0, 1) or int(image.header["qform_code"]) == 0:
         return
+    sform = image.get_sform()
+    try:
+        qform = image.get_qform()
+    except ValueError as error:
+        raise ImageError(
+            f"has a qform that is no rotation: {error}", path, "set its code to 0, or the sform's to 1"
+        ) from None
     corners = np.array([(*corner, 1.0) for corner in product(*((0, size - 1) for size in shape))])
     apart = float(np.linalg.norm(corners @ (sform - qform)[:3].T, axis=1).max())
     if apart > _PLACES_MM:

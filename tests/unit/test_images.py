@@ -104,6 +104,37 @@ def test_either_form_places_the_image(tmp_path: Path, sform: int, qform: int) ->
     assert read_grid(path).matches(GRID)
 
 
+@pytest.mark.parametrize("sform", range(5))
+@pytest.mark.parametrize("qform", range(5))
+def test_a_scan_lies_where_itk_sees_it_or_is_refused(tmp_path: Path, sform: int, qform: int) -> None:
+    image, moved = nib.Nifti1Image(DATA, GRID.affine), GRID.affine.copy()
+    moved[:3, 3] += (0, 12, 5)
+    image.set_sform(GRID.affine, sform)
+    image.set_qform(moved, qform)
+    nib.save(image, tmp_path / "a.nii")
+    if not sform and not qform:
+        _raises(tmp_path / "a.nii", "has neither sform nor qform", read=read_grid)
+        return
+    seen = sitk.ReadImage(str(tmp_path / "a.nii")).GetOrigin()
+    if sform > 1 and qform:
+        remedy = "13.0 mm apart: ITK, ANTs and 3D Slicer read its qform, others its sform (copy the right one"
+        _raises(tmp_path / "a.nii", f"lies in two places, {remedy}", GeometryError, read_grid)
+        assert not np.allclose(GRID.convert((0, 0, 0), Frame.IJK, Frame.LPS), seen)
+    else:
+        np.testing.assert_allclose(read_grid(tmp_path / "a.nii").convert((0, 0, 0), Frame.IJK, Frame.LPS), seen)
+
+
+def test_a_qform_that_is_no_rotation(tmp_path: Path) -> None:
+    path = _save(tmp_path / "a.nii", DATA, sform=2, qform=1)
+    content = bytearray(path.read_bytes())
+    content[256:260] = np.float32(2).tobytes()  # quatern_b
+    path.write_bytes(content)
+    _raises(path, "has a qform that is no rotation: w2 should be positive", read=read_grid)
+    content[254:256] = np.int16(1).tobytes()  # sform_code: then nobody reads the other
+    path.write_bytes(content)
+    assert read_grid(path).matches(GRID)
+
+
 def test_a_trailing_axis_of_one_is_no_dimension(tmp_path: Path) -> None:
     path = _save(tmp_path / "a.nii", DATA[..., None])
     np.testing.assert_array_equal(read_image(path).data, DATA)

@@ -23,7 +23,7 @@ from os.path import realpath
 from pathlib import Path
 
 from wssamnet.cohort.cases import Case, Scan
-from wssamnet.files import is_named
+from wssamnet.files import is_named, leads_nowhere
 
 _NAME = re.compile(
     r"(?P<subject>sub-[A-Za-z0-9]+)(?P<entities>(?:_[A-Za-z0-9]+-[A-Za-z0-9+]+)*)_(?P<suffix>[A-Za-z0-9]+)"
@@ -36,7 +36,7 @@ Files = dict[str, Path]
 
 def is_subject(folder: Path) -> bool:
     """Whether a folder is a BIDS subject's."""
-    return re.fullmatch(r"sub-[A-Za-z0-9]+", folder.name) is not None and (folder.is_dir() or is_named(folder))
+    return re.fullmatch(r"sub-[A-Za-z0-9]+", folder.name) is not None and (folder.is_dir() or leads_nowhere(folder))
 
 
 def _kind(suffix: str, entities: dict[str, str], ending: str) -> str | None:

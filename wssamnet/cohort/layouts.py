@@ -13,7 +13,7 @@ from wssamnet.cohort.bids import find_subjects, is_subject
 from wssamnet.cohort.cases import Case, Scan
 from wssamnet.cohort.samplesheet import read_samplesheet
 from wssamnet.errors import CohortError
-from wssamnet.files import is_named
+from wssamnet.files import is_named, leads_nowhere
 
 KNOWN_MODALITIES = ("t1", "t1ce", "t2", "flair")
 _OTHER = re.compile(r"(?P<id>.+)_\d\d_\d+_(?P<image>[A-Za-z0-9-]+)\.nii(\.gz)?$")  # named like the challenge's
@@ -106,8 +106,8 @@ def _with_lesion(case: Case, cohort: Path) -> Case:
 
 def _lost(folder: Path) -> str | None:
     """What a folder without files of a case might have been, where that can be told."""
-    if folder.is_symlink() and not folder.exists():
-        return f"{folder}: is a link that leads nowhere (a case's folder)"
+    if leads_nowhere(folder):
+        return f"{folder}: is a link that leads nowhere (to a case's folder; remove it if it is none)"
     if folder.name != "lost+found" and not os.access(folder, os.R_OK | os.X_OK):
         return f"{folder}: cannot be read (permission to read the folder)"
     named = filter(None, (_OTHER.match(path.name) for path in _entries(folder)))
@@ -131,7 +131,7 @@ def _case_folders(
             path
             for folder in level
             for path in _entries(folder)
-            if path.is_dir() or (is_named(path) and not path.is_file() and not path.suffix)
+            if path.is_dir() or (leads_nowhere(path) and not path.suffix)
         ]
     return {}
 
