@@ -45,6 +45,18 @@ def _second(place: Place) -> object:
     return place.check(place.root / "bids", "--sessions", "pre,post")
 
 
+def _not_fetched(place: Place) -> object:
+    folder = place.bids() / "sub-01" / "ses-pre" / "anat"
+    (folder / "sub-01_ses-pre_desc-brain_mask.nii.gz").symlink_to("annex")
+    return place.check(place.root / "bids", "--sessions", "pre,post")
+
+
+def _other_modality(place: Place) -> None:
+    (place.cohort / "BraTSReg_003").mkdir()
+    for visit in ("00_0000", "01_0106"):
+        shutil.copy(place.file("00_t1ce"), place.cohort / "BraTSReg_003" / f"BraTSReg_003_{visit}_t1gd.nii.gz")
+
+
 def _first_is_pre(place: Place) -> None:
     as_sound(place)
     case = json.loads((place.out / "cases" / "sub-01.json").read_text())
@@ -97,6 +109,10 @@ FOLDERS = [
         says="cohort/BraTSReg_002: has no baseline scan (files named BraTSReg_002_00_0000_….nii.gz)"),
     Entry("no follow-up", lambda p: _gone(p, "01"),
         says="cohort/BraTSReg_002: has no follow-up scan (files named BraTSReg_002_01_0106_….nii.gz)"),
+    Entry("a case's folder is a link that leads nowhere", lambda p: (p.cohort / "BraTSReg_003").symlink_to("disk"),
+        says="cohort/BraTSReg_003: is a link that leads nowhere (to a case's folder; remove it if it is none)"),
+    Entry("a case of other modalities", _other_modality,
+        says="cohort/BraTSReg_003: has images named t1gd alone (t1, t1ce, t2, flair, or `modalities`)"),
     Entry("files of two cases in one folder", lambda p: _copy(p, "00_t1ce", "BraTSReg_009_00_0000_t1ce.nii.gz"),
         says="cohort/BraTSReg_001: holds files of several cases, BraTSReg_001, BraTSReg_009 (one folder for each)"),
     Entry("one scan as .nii and .nii.gz", lambda p: _copy(p, "00_t1ce", "BraTSReg_001_00_0000_t1ce.nii"),
@@ -130,6 +146,9 @@ FOLDERS = [
     Entry("BIDS: two scans of one kind", _second,
         says="bids/sub-01/ses-pre/anat/sub-01_ses-pre_acq-2d_T2w.nii.gz: is a second t2, beside "
              "sub-01_ses-pre_T2w.nii.gz (keep one of them in the folder, or choose in a samplesheet)"),
+    Entry("BIDS: a brain mask that was not fetched", _not_fetched,
+        says="bids/sub-01/ses-pre/anat/sub-01_ses-pre_desc-brain_mask.nii.gz: is a link that leads nowhere "
+             "(a .nii or .nii.gz file)"),
     Entry("sessions are named, and the folder is not BIDS", lambda p: p.check(p.cohort, "--sessions", "pre,post"),
         says="cohort: sessions are named, but it holds no folder sub-… (a BIDS cohort, or no sessions)"),
     Entry("folders that link to themselves", _circle, accepted="not followed in a circle", right=as_sound),
