@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 from wssamnet.errors import SettingsError, WssamnetError
 from wssamnet.evaluation import write_tables
-from wssamnet.evaluation.formats import latex, markdown
 from wssamnet.evaluation.tables import Table
 
 
@@ -322,19 +321,3 @@ def test_faulty_folders_are_refused(evaluations: list[Path], tmp_path: Path) -> 
     (twin / "metrics.json").write_text("{")
     with pytest.raises(WssamnetError, match="is not an evaluation"):
         write_tables([twin], tmp_path / "tables")
-
-
-def test_markdown_is_aligned_and_escaped() -> None:
-    text = markdown(["a|b", "x"], [("row", ["1.00", "2"])], ["a note"])
-    lines = text.splitlines()
-    assert len({len(line) for line in lines[:3]}) == 1
-    assert lines[0] == r"|     | a\|b |   x |"
-    assert lines[1] == "|-----|-----:|----:|"
-    assert lines[-1] == "- a note"
-
-
-def test_latex_is_escaped_and_complete() -> None:
-    text = latex(["my_method", "ANTs (paper, 20 pairs)"], [("share, %", ["1 & 2", "–"])], ["50 % of <n>"])
-    assert r"my\_method & \shortstack[r]{ANTs \\ paper \\ 20 pairs} \\" in text
-    assert r"share, \% & 1 \& 2 & -- \\" in text
-    assert text.count(r"\begin{tabular}{lrr}") == text.count(r"\end{tabular}") == 1
