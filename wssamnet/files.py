@@ -57,7 +57,7 @@ def require_writable(path: str | Path, remedy: str = "another --out") -> None:
     path = Path(path)
     place = path if path.is_dir() else path.parent
     for part in (path, *path.parents):
-        if part.is_symlink() and not part.exists():
+        if leads_nowhere(part):
             raise WssamnetError("is a link that leads nowhere", part, remedy)
     while not place.exists():
         place = place.parent

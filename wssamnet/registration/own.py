@@ -125,5 +125,5 @@ class OwnRegistrar:
                 f"its record: {error}", self._where, "text, lists, dicts, and numbers of Python: float(x), x.tolist()"
             ) from None
         pull_back, push_forward = map(_given_a_copy, (found.pull_back, found.push_forward))
-        found = replace(found, pull_back=pull_back, push_forward=push_forward)
-        return replace(found, record={"registrar": self._where, **found.record})
+        record = {"registrar": self._where, **found.record}
+        return replace(found, pull_back=pull_back, push_forward=push_forward, record=record)

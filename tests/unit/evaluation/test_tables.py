@@ -300,12 +300,8 @@ def test_same_evaluations_same_bytes(evaluations: list[Path], tmp_path: Path) ->
 def test_the_json_is_the_table(evaluations: list[Path], tmp_path: Path) -> None:
     out = write_tables(evaluations, tmp_path / "tables")
     table = Table.read(out / "table1.json")
-    assert [column.name for column in table.columns if not column.reference] == [
-        "before registration",
-        "identity",
-        "ants",
-        "mine",
-    ]
+    ours = [column.name for column in table.columns if not column.reference]
+    assert ours == ["before registration", "identity", "ants", "mine"]
     assert table.rows[0].values[3] == 2
     with pytest.raises(WssamnetError, match="is not a table"):
         Table.read(out / "none.json")
