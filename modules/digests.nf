@@ -97,8 +97,10 @@ def cohortFingerprint(source) {
 
 // The existing files that the cells of a samplesheet name, absolute or beside the sheet.
 def listedFiles(sheet) {
-    def cells = sheet.text.readLines().collectMany { line -> line.tokenize(',;\t').collect { cell -> cell.trim().replaceAll(/^"|"$/, '') } }
-    return cells.toSet().toSorted().findAll { cell -> cell ==~ /.*\.(nii|nii\.gz|csv|tsv)/ }
+    // by each delimiter in turn, for a name may hold the others; what is no file's name falls away
+    def cells = sheet.text.readLines().collectMany { line -> [',', ';', '\t'].collectMany { delimiter -> line.split(delimiter + '(?=(?:[^"]*"[^"]*")*[^"]*$)').toList() } }
+        .collect { cell -> cell.trim().replaceAll(/^"|"$/, '').replace('""', '"') }
+    return cells.toSet().toSorted().findAll { cell -> cell ==~ /(?i).*\.(nii|nii\.gz|csv|tsv)/ }
         .collect { cell -> sheet.toAbsolutePath().parent.resolve(cell).normalize() }
         .findAll { path -> java.nio.file.Files.isRegularFile(path) }
 }

@@ -6,6 +6,7 @@ import os
 import re
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,24 @@ def test_a_changed_cohort_is_noticed_and_an_unchanged_one_is_not_read_again(pipe
 DOCKER = '#!/bin/bash\n[ "$1" = run ] || exit 0\nwhile [ "$1" != wssamnet:latest ]; do shift; done\nshift\nexec "$@"\n'
 
 
+def _mounted(pipeline: Pipeline, *words: object) -> Callable[[str], list[str]]:
+    """Run in pretended containers; which folders the task of a process would see."""
+    docker = pipeline.folder / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text(DOCKER)
+    docker.chmod(0o755)
+    path = f"{docker.parent}:{os.environ['PATH']}"
+    answer = pipeline.run("-stub-run", "-profile", "docker", *words, "--outdir", "out", PATH=path)
+    assert answer.status == 0, answer.output
+
+    def folders(process: str) -> list[str]:
+        (row,) = (row for row in pipeline.trace_rows() if row["process"].endswith(process))
+        (script,) = (pipeline.folder / "work").glob(f"{row['hash']}*/.command.run")
+        return re.findall(r" -v (/[^ :]+):", script.read_text(encoding="utf-8").replace("\\", ""))
+
+    return folders
+
+
 def test_containers_see_where_links_lead_and_what_the_methods_are_asked_about(pipeline: Pipeline) -> None:
     # far from the run: Nextflow mounts what folders have in common
     with tempfile.TemporaryDirectory(dir="/var/tmp") as far, tempfile.TemporaryDirectory(dir="/dev/shm") as farther:
@@ -134,21 +153,24 @@ def test_containers_see_where_links_lead_and_what_the_methods_are_asked_about(pi
             (between / str(number) / "link.nii.gz").symlink_to(store / str(number) / "scan.nii.gz")
             (cohort / f"case_{number}").mkdir(parents=True)
             (cohort / f"case_{number}" / "scan.nii.gz").symlink_to(between / str(number) / "link.nii.gz")
-        for folder in (other, pipeline.folder / "bin"):
-            folder.mkdir()
-        docker = pipeline.folder / "bin" / "docker"
-        docker.write_text(DOCKER)
-        docker.chmod(0o755)
-        words = ("--input", cohort, "--methods", "affine", "--external", f"tool={other}", "--outdir", "out")
-        path = f"{docker.parent}:{os.environ['PATH']}"
-        answer = pipeline.run("-stub-run", "-profile", "docker", *words, PATH=path)
-        assert answer.status == 0, answer.output
+        other.mkdir()
+        mounted = _mounted(pipeline, "--input", cohort, "--methods", "affine", "--external", f"tool={other}")
         for process, wanted in (
             ("CHECK_COHORT", (cohort, store / "1", between / "1")),
             ("CHECK_METHODS", (other, store / "1")),
         ):
-            (row,) = (row for row in pipeline.trace_rows() if row["process"].endswith(process))
-            (script,) = (pipeline.folder / "work").glob(f"{row['hash']}*/.command.run")
-            seen = re.findall(r" -v (/[^ :]+):", script.read_text(encoding="utf-8"))
             for folder in wanted:
-                assert any(folder.is_relative_to(mounted) for mounted in seen), (process, folder, seen)
+                assert any(folder.is_relative_to(seen) for seen in mounted(process)), (process, folder)
+
+
+def test_containers_see_what_a_samplesheet_names_whatever_it_is_called(pipeline: Pipeline) -> None:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as far, tempfile.TemporaryDirectory(dir="/dev/shm") as farther:
+        before, after = Path(far, "Doe,John", "before.nii.gz"), Path(farther, "after.NII.GZ")
+        for scan in (before, after):
+            scan.parent.mkdir(exist_ok=True)
+            scan.write_bytes(b"")
+        sheet = pipeline.folder / "sheet.csv"
+        sheet.write_text(f'case,fixed_t1ce,moving_t1ce\np01,"{before}",{after}\n', encoding="utf-8")
+        mounted = _mounted(pipeline, "--input", sheet, "--methods", "affine")
+        for scan in (before, after):
+            assert any(scan.is_relative_to(seen) for seen in mounted("CHECK_COHORT")), scan

@@ -13,6 +13,7 @@ from wssamnet.kernels import warping
 from wssamnet.models.doubling import doubled
 
 Outside = Literal["zero", "border"]
+HALVES = (torch.float16, torch.bfloat16)
 
 
 def _cube_points(displacement: Tensor, shape: torch.Size) -> Tensor:
@@ -29,11 +30,16 @@ def _cube_points(displacement: Tensor, shape: torch.Size) -> Tensor:
 
 
 def warp_reference(image: Tensor, displacement: Tensor, *, outside: Outside = "zero") -> Tensor:
-    """`warp` by torch's ``grid_sample``: for every device and float type."""
+    """`warp` by torch's ``grid_sample``: for every device and float type.
+
+    Half precision is computed in float32: bfloat16 counts voxels beyond 256 in twos.
+    """
+    given = image.dtype
+    image, displacement = (t.float() if t.dtype in HALVES else t for t in (image, displacement))
     points = _cube_points(displacement, image.shape[2:])
     padding = "zeros" if outside == "zero" else "border"
     warped: Tensor = F.grid_sample(image, points, "bilinear", padding_mode=padding, align_corners=False)
-    return warped
+    return warped.to(given)
 
 
 class _Warp(torch.autograd.Function):
@@ -85,7 +91,7 @@ def warp(image: Tensor, displacement: Tensor, *, outside: Outside = "zero") -> T
         outside: what lies beyond the image: 0, or its border value.
 
     Returns:
-        (B, C, X', Y', Z').
+        (B, C, X', Y', Z'), of the image's dtype.
     """
     both = (image, displacement)
     if all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in both):

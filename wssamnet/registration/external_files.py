@@ -107,11 +107,11 @@ class ExternalFolder:
         for path in (*inside, *self._flat):
             if path.name == f"{case}.csv":
                 found.append(("landmarks.csv", path))
-            elif path.name.startswith(f"{case}_"):
-                found.append((path.name.removeprefix(f"{case}_"), path))
             elif path in inside:
                 prefixed = _PREFIXED.fullmatch(path.name)
-                found.append((prefixed.group(1) if prefixed else path.name, path))
+                found.append((prefixed.group(1) if prefixed else path.name.removeprefix(f"{case}_"), path))
+            elif path.name.startswith(f"{case}_"):
+                found.append((path.name.removeprefix(f"{case}_"), path))
         return found
 
     def files(self, case: str) -> ExternalFiles | None:

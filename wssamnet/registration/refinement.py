@@ -22,6 +22,7 @@ from scipy.ndimage import maximum_filter
 from wssamnet.fields import DisplacementField, inverse
 from wssamnet.geometry import Grid
 from wssamnet.kernels.greedy import Factors, Rows, adam, add_force, compose, rows_within, warp
+from wssamnet.kernels.jacobian import determinant
 from wssamnet.kernels.lengths import longest, typical
 from wssamnet.kernels.levels import blur, positions, shrink
 from wssamnet.kernels.lncc import lncc_sum
@@ -34,6 +35,7 @@ _Pair = tuple[NDArray[np.float32], NDArray[np.float32]]
 _Lesions = tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]
 
 _EPSILON, _FLAT = 1e-8, 1e-5
+FOLDED = 1e-3  # of the brain's voxels; a field with more is no result
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,18 @@ def _one_way(levels: list[_Level], grid: Grid, start: Field | None, schedule: Sc
     return resize(u, positions(place, grid), voxel / grid.spacing)
 
 
+def _unfolded(u: Field, fixed: NDArray[np.float32]) -> Field:
+    """Smoothed, each time more, until at most `FOLDED` of the brain folds.
+
+    Small composed steps do not fold; a start may, and an average of two fields could.
+    """
+    brain = fixed.any(axis=0)
+    sigma = 1.0  # voxels
+    while np.count_nonzero((determinant(u, np.eye(3)) <= 0) & brain) > FOLDED * np.count_nonzero(brain):
+        u, sigma = gaussian(u, sigma), 1.5 * sigma
+    return u
+
+
 def refine(
     fixed: NDArray[np.float32],
     moving: NDArray[np.float32],
@@ -226,16 +240,16 @@ def refine(
             count, so the field there is what the smoothing carries in from beside them; None for none.
 
     Returns:
-        (X, Y, Z, 3) float32 pull-back, voxels of `grid`.
+        (X, Y, Z, 3) float32 pull-back, voxels of `grid`; at most `FOLDED` of the brain folds.
     """
     here, beyond = (None if lesion is None else lesion[None].astype(np.float32) for lesion in lesions)
     levels = _pyramid(grid, (fixed, moving), (here, beyond), schedule)
     there = _one_way(levels, grid, start, schedule)
     if not schedule.both_ways:
-        return there
+        return _unfolded(there, fixed)
     turned = _inverse(start, grid) if start is not None else None
     back = _one_way([level.turned() for level in levels], grid, turned, schedule)
-    return np.asarray(0.5 * (there + _inverse(back, grid)), dtype=np.float32)
+    return _unfolded(np.asarray(0.5 * (there + _inverse(back, grid)), dtype=np.float32), fixed)
 
 
 def _inverse(u: Field, grid: Grid) -> Field:

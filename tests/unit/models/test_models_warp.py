@@ -52,6 +52,20 @@ def test_warp_agrees_with_scipy_for_any_batch_and_type(dtype: torch.dtype, batch
             np.testing.assert_allclose(warped[item, channel].numpy(), wanted, atol=2e-5)
 
 
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+def test_half_precision_reads_where_float32_does(half: torch.dtype) -> None:
+    """Along 300 voxels, where bfloat16 has no odd numbers; the image in float32 too."""
+    image = torch.arange(300.0).view(1, 1, 300, 1, 1) / 300
+    still = torch.zeros(1, 3, 300, 1, 1)
+    for kind in (torch.float32, half):
+        given = image.to(kind)
+        for autocast in (False, True):
+            with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+                warped = warp(given, still.to(half), outside="border")
+            assert warped.dtype == kind
+            torch.testing.assert_close(warped, given, atol=1e-4, rtol=0)
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     shape=st.tuples(*[st.integers(1, 9)] * 3),

@@ -91,7 +91,9 @@ def _write_field(path: Path, transform: sitk.DisplacementFieldTransform) -> None
     sitk.WriteImage(sitk.DisplacementFieldTransform(transform).GetDisplacementField(), str(path))
 
 
-@pytest.mark.parametrize("layout", ["folder", "flat", "chain", "ants", "ants flat", "challenge", "backward alone"])
+@pytest.mark.parametrize(
+    "layout", ["folder", "flat", "chain", "ants", "ants with the id", "ants flat", "challenge", "backward alone"]
+)
 def test_every_layout_means_what_itk_says(prepared: PreparedCase, tmp_path: Path, layout: str) -> None:
     root = tmp_path / "a tool"
     root.mkdir()
@@ -110,9 +112,10 @@ def test_every_layout_means_what_itk_says(prepared: PreparedCase, tmp_path: Path
         case "chain":
             _write_field(root / prepared.id / "fixed_to_moving_1.nii.gz", field)
             sitk.WriteTransform(affine, str(root / prepared.id / "fixed_to_moving_2.txt"))
-        case "ants":
-            _write_field(root / prepared.id / "any1Warp.nii.gz", field)
-            _ants_matrix(root / prepared.id / "any0GenericAffine.mat", affine)
+        case "ants" | "ants with the id":
+            prefix = "any" if layout == "ants" else f"{prepared.id}_ants_"
+            _write_field(root / prepared.id / f"{prefix}1Warp.nii.gz", field)
+            _ants_matrix(root / prepared.id / f"{prefix}0GenericAffine.mat", affine)
         case "ants flat":
             _write_field(root / f"{prepared.id}_1Warp.nii.gz", field)
             _ants_matrix(root / f"{prepared.id}_0GenericAffine.mat", affine)

@@ -14,7 +14,7 @@ from wssamnet.landmarks import read_landmarks
 from wssamnet.preprocessing.prepared import PreparedCase
 from wssamnet.registration.protocol import run
 from wssamnet.registration.refined import RefinementRegistrar
-from wssamnet.registration.refinement import SCHEDULES, Schedule, refine
+from wssamnet.registration.refinement import FOLDED, SCHEDULES, Schedule, refine
 
 
 def textured_pair(shape: tuple[int, int, int], seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -89,6 +89,26 @@ def test_two_channels_and_a_start() -> None:
     kept = refine(fixed, moving, grid, start=v, schedule=none)  # by a vector for every 2x2x2 voxels
     inner = (slice(2, -2),) * 3
     np.testing.assert_allclose(kept[inner], v[inner], atol=0.05)
+
+
+@pytest.mark.parametrize("both_ways", [False, True])
+def test_a_start_that_folds_does_not_come_out_folded(both_ways: bool) -> None:
+    fixed, moving, _ = textured_pair((40, 40, 40), seed=6)
+    grid = Grid((40, 40, 40), np.diag([1.0, 1.0, 1.0, 1.0]))
+    away = np.stack(np.meshgrid(*[np.arange(40.0)] * 3, indexing="ij"), axis=-1) - 19.5
+    start = -2 * away * np.exp(-(away**2).sum(-1, keepdims=True) / (2 * 9**2))  # the middle is turned inside out
+
+    def folds(u: np.ndarray) -> float:
+        return float((jacobian_determinant(DisplacementField(u.astype(np.float32), grid)) <= 0).mean())
+
+    assert folds(start) > 0.01
+    still = Schedule(levels_mm=(1.0,), iterations=(0,), windows=(3,), both_ways=both_ways)
+    for schedule in (still, replace(SCHEDULES["fast"], both_ways=both_ways)):
+        u = refine(fixed, moving, grid, start=start.astype(np.float32), schedule=schedule)
+        assert folds(u) <= FOLDED
+    calm = start.astype(np.float32) / 8
+    kept = refine(fixed, moving, grid, start=calm, schedule=replace(still, both_ways=False))
+    np.testing.assert_allclose(kept, calm, atol=0.05)  # without folds it is left as it is
 
 
 def test_equal_images_stay_where_they_are() -> None:
