@@ -27,7 +27,7 @@ environment: $(READY) ## set up .venv with wssamnet and Nextflow (every other ta
 
 demo: $(READY) ## the whole job on the embedded cohort: trains, registers, evaluates, prints the table
 	@echo "[demo] nextflow run main.nf -profile demo --outdir $(OUT)"
-	@echo "[demo] 16 simulated patients, 4 trainings, 7 methods; 5 to 10 minutes on two cores. How far a training is:"
+	@echo "[demo] 16 simulated patients, 5 trainings, 7 methods; 5 to 10 minutes on two cores. How far a training is:"
 	@echo "[demo]   tail -n 1 work/*/*/.command.log"
 	@$(RUN) nextflow run main.nf -profile demo --outdir $(OUT) -resume
 

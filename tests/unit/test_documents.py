@@ -83,7 +83,7 @@ RUN_BY = {
     "antsApplyTransforms -i moving -r fixed -t …": PAIR,
     "pip install": f"{HERE}::test_the_extra_can_be_installed",
     "pip install 'wssamnet[baselines]'": f"{HERE}::test_the_extra_can_be_installed",
-    "pip install --no-deps fireants": BASELINES,
+    "pip install --no-deps fireants SimpleITK": BASELINES,
     "python tests/unit/catalogue/catalogue_all.py": (
         "tests/unit/catalogue/test_catalogue.py::test_the_table_is_up_to_date"
     ),

@@ -24,7 +24,7 @@ OPTIONAL = {
     "elastix": ("itk-elastix", _EXTRA),
     "convexadam": ("convexAdam", _EXTRA),
     # it asks for one old version of SimpleITK, though it runs with any
-    "fireants": ("fireants", "pip install --no-deps fireants"),
+    "fireants": ("fireants", "pip install --no-deps fireants SimpleITK"),
 }
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}", re.ASCII)
 
