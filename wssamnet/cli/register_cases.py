@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -56,6 +57,12 @@ def register_cases(
     def tell(case: PreparedCase, fault: Exception) -> None:
         print(f"wssamnet: {method} failed on {case.id}, which is left out: {fault}", file=sys.stderr, flush=True)
 
+    def done(_number: int, _count: int, folder: Path) -> None:
+        say(folder.name)
+        warned = json.loads((folder / "run.json").read_text(encoding="utf-8")).get("warnings") or []
+        for line in [warned] if isinstance(warned, str) else warned:
+            print(f"wssamnet: {made.name}, {folder.name}: {line}", file=sys.stderr, flush=True)
+
     made = make_registrar(
         method,
         settings_from(assignments),
@@ -71,7 +78,7 @@ def register_cases(
             made,
             prepared,
             out,
-            lambda _number, _count, folder: say(folder.name),
+            done,
             failed=tell if skip_failed else None,
             start_up=start_up,
         )

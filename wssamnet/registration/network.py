@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,17 @@ from wssamnet.models.predict import predict
 from wssamnet.models.wssamnet import WSSAMNet
 from wssamnet.preprocessing.prepared import PreparedCase
 from wssamnet.preprocessing.seen import seen_at
+
+_LIKE = 1.1  # voxels whose edges differ by a smaller factor are the same to a network
+
+
+def _trained_mm(folder: Path) -> NDArray[np.float64] | None:
+    """The voxel edges that a training saw, mm; None where its record is gone."""
+    try:
+        edges = np.array(json.loads((folder / "training.json").read_text(encoding="utf-8"))["spacing_mm"], float)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return edges if edges.shape == (3,) and (edges > 0).all() else None
 
 
 class Network:
@@ -49,7 +61,8 @@ class Network:
         self.device = str(placement)
         self.modalities = settings.modalities
         self.spacing_mm = settings.network_spacing_mm
-        self.record: dict[str, Any] = {
+        self._trained_mm = _trained_mm(folder)
+        self._record: dict[str, Any] = {
             "model": {
                 "kind": kind,
                 "preset": settings.preset,
@@ -58,6 +71,18 @@ class Network:
                 "sha256": hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
             }
         }
+
+    def record(self, case: PreparedCase) -> dict[str, Any]:
+        """What ``run.json`` is told of the model, and of what about it does not suit the case."""
+        seen, trained = seen_at(case, self.spacing_mm).grid.spacing, self._trained_mm
+        if trained is None or np.abs(np.log(seen / trained)).max() < np.log(_LIKE):
+            return self._record
+        here, there = (" x ".join(f"{edge:.3g}" for edge in one) for one in (seen, trained))
+        line = (
+            f"the network sees voxels of {here} mm and was trained on voxels of {there} mm (prepare the case with that "
+            "spacing_mm, or train with a network_spacing_mm)"
+        )
+        return self._record | {"warnings": [line]}
 
     def check(self, case: PreparedCase) -> None:
         """See that the case has the channels that the network was trained on.

@@ -133,4 +133,4 @@ class RefinedWssamnetRegistrar(RefinementRegistrar):
     def register(self, case: PreparedCase) -> Registration:
         """Predict, then optimise."""
         found = super().register(case)
-        return Registration(found.pull_back, found.push_forward, {**found.record, **self.network.record})
+        return Registration(found.pull_back, found.push_forward, {**found.record, **self.network.record(case)})

@@ -29,4 +29,4 @@ class VoxelMorphRegistrar:
 
     def register(self, case: PreparedCase) -> Registration:
         """Predict the pull-back field and compose it with the pre-alignment."""
-        return registration_from_voxels(case, self.network.predict(case), self.network.record)
+        return registration_from_voxels(case, self.network.predict(case), self.network.record(case))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -137,6 +139,41 @@ def test_other_modalities_than_it_was_trained_on(oblique_case: PreparedCase, tmp
     registrar = make_registrar("wssamnet", Settings(), model=tmp_path / "model")
     with pytest.raises(ModelError, match="case_a: is prepared with t1ce, the model was trained on t1ce, t2"):
         registrar.register(oblique_case)
+
+
+SEEN = "the network sees voxels of 3.1 x 2.7 x 4.3 mm and was trained on voxels of 1 x 1 x 1 mm (prepare the case with"
+
+
+@pytest.mark.parametrize("method", ["wssamnet", "voxelmorph", "wssamnet_refined"])
+def test_voxels_of_another_size_than_the_training_saw_are_warned_of(
+    method: str, oblique_case: PreparedCase, tmp_path: Path
+) -> None:
+    _trained(tmp_path, method.removesuffix("_refined"))
+    for edges, warns in (([3.1, 2.7, 4.3], False), ([3.1, 2.7, 4.0], False), ([1, 1, 1], True), (["x"], False)):
+        write_json(tmp_path / "training.json", {"spacing_mm": edges})
+        registrar = make_registrar(method, Settings(refinement="fast"), model=tmp_path)
+        lines = registrar.register(oblique_case).record.get("warnings", [])
+        assert [line.startswith(SEEN) for line in lines] == [True] * warns
+
+
+def test_the_command_line_says_what_a_registrar_warns_of(oblique_case: PreparedCase, tmp_path: Path) -> None:
+    _trained(tmp_path / "model", "wssamnet")
+    write_json(tmp_path / "model" / "training.json", {"spacing_mm": [1, 1, 1]})
+    words = (
+        "-m",
+        "wssamnet.cli",
+        "register-cases",
+        "wssamnet",
+        oblique_case.folder,
+        "--out",
+        "out",
+        "--model",
+        "model",
+    )
+    command = [sys.executable, *map(str, words)]
+    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert answer.returncode == 0, answer.stderr
+    assert f"wssamnet: wssamnet, {oblique_case.id}: {SEEN}" in answer.stderr
 
 
 def test_a_model_of_another_kind(tmp_path: Path) -> None:
