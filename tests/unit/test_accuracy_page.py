@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
-from documents import ROOT
+import pandas as pd
+
+from documents import ROOT, fences
 
 SCRIPT = "benchmarks/accuracy.py"
 
@@ -29,6 +32,25 @@ def test_the_tables_of_the_accuracy_page_are_those_of_its_files() -> None:
         printed = _printed(*shlex.split(call))
         assert len(printed) > 6
         assert [line for line in printed if line not in text.splitlines()] == [], call
+
+
+def test_the_commands_of_the_accuracy_page_run(tmp_path: Path) -> None:
+    """In one folder, with two small cases and a step of each training."""
+    page = ROOT / "docs" / "accuracy.md"
+    (block,) = (block for kind, block in fences(page.read_text(encoding="utf-8")) if kind == "bash" and "SET=" in block)
+    for long, short in (("--cases 42 --spacing-mm 2", "--cases 2 --spacing-mm 8"), ("_spacing_mm=2", "_spacing_mm=8")):
+        assert long in block
+        block = block.replace(long, short)
+    block, count = re.subn(r"_steps=\d+", "_steps=1", block)
+    assert count == 3
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    command = ["bash", "-euc", block]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | {"PATH": path}, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    cases = pd.read_csv(tmp_path / "tables" / "per_case.csv")
+    assert list(zip(cases["method"], cases["status"], strict=True)) == [("wssamnet_refined", "ok")] * 2
 
 
 def test_the_accuracy_table_says_best_n_and_p(tmp_path: Path) -> None:

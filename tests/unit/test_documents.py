@@ -27,6 +27,7 @@ BENCHMARK = f"{HERE}::test_what_make_benchmark_calls_measures"
 BASELINES = (
     "tests/unit/registration/test_registration_baselines.py::test_without_its_package_the_command_to_install_is_said"
 )
+ACCURACY = "tests/unit/test_accuracy_page.py::test_the_commands_of_the_accuracy_page_run"
 
 # (document, or * for all; how a command in a block begins) -> the test that runs each such line of the document itself
 TAKEN = {
@@ -40,6 +41,7 @@ TAKEN = {
     ("docs/accuracy.md", "python benchmarks/accuracy.py"): (
         "tests/unit/test_accuracy_page.py::test_the_tables_of_the_accuracy_page_are_those_of_its_files"
     ),
+    **{("docs/accuracy.md", word): ACCURACY for word in ("wssamnet", "export OMP_NUM_THREADS", "SET=")},
     ("docs/cluster.md", "head="): TORCHRUN,
     ("docs/cluster.md", "export PYTHONPATH"): TORCHRUN,
     ("docs/cluster.md", "srun torchrun"): TORCHRUN,
@@ -170,7 +172,7 @@ def test_what_make_benchmark_calls_measures(tmp_path: Path) -> None:
 
 def test_simulate_writes_cases(tmp_path: Path) -> None:
     lines = {one.text for one in commands() if one.text.startswith("wssamnet simulate --")}
-    assert len(lines) == 2
+    assert len(lines) == 3
     for place, line in enumerate(lines):
         folder = tmp_path / str(place)
         folder.mkdir()
