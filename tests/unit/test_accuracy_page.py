@@ -18,7 +18,7 @@ SCRIPT = "benchmarks/accuracy.py"
 
 def _printed(*words: object) -> list[str]:
     done = subprocess.run(
-        [sys.executable, SCRIPT, *map(str, words)], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, SCRIPT, *map(str, words)], cwd=ROOT, capture_output=True, text=True, timeout=800, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
@@ -46,7 +46,7 @@ def test_the_commands_of_the_accuracy_page_run(tmp_path: Path) -> None:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     command = ["bash", "-euc", block]
     done = subprocess.run(
-        command, cwd=tmp_path, env=os.environ | {"PATH": path}, capture_output=True, text=True, timeout=300, check=False
+        command, cwd=tmp_path, env=os.environ | {"PATH": path}, capture_output=True, text=True, timeout=800, check=False
     )
     assert done.returncode == 0, done.stderr
     cases = pd.read_csv(tmp_path / "tables" / "per_case.csv")

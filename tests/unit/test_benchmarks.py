@@ -54,7 +54,7 @@ def test_the_sensitivity_of_a_cohort_with_lesions_is_written(tmp_path: Path) -> 
 
     def call(*words: object) -> None:
         command = [sys.executable, *map(str, words)]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == 0, done.stderr
 
     tool = ("-m", "wssamnet.cli", "--threads", 1)
