@@ -1,8 +1,8 @@
 // What a study trains and registers: its methods, and with --ablations and --seeds variants of them.
 //
-// A setup is a set of settings with a name: '' for the study as it was asked for with its first seed, 'no_pretraining',
-// 'seed2', 'no_pretraining.seed2'. A run is a method with a setup; 'wssamnet.no_pretraining' is its name in folders and
-// tables. A name does not depend on what else is asked for, so that -resume finds what was there before.
+// A setup is a set of settings with a name: '' for the study as it was asked for, with its own seed or, where --seeds
+// lacks that, their first; 'no_pretraining', 'seed2', 'no_pretraining.seed2'. A run is a method with a setup;
+// 'wssamnet.no_pretraining' is its name in folders and tables. A name does not depend on what else is asked for, so that -resume finds what was there before.
 
 include { settingsFor ; inForce ; settingProblems ; refuse } from './parameters'
 
@@ -39,10 +39,10 @@ def variantsOf(factor, Map values, Map schema) {
     return (schema[factor]['enum'] - inForce(factor, values, schema)).collectEntries { value -> ["${factor}_${value}".toString(), [(factor): value]] }
 }
 
-// seed: its place, 0 for the first, and the number itself, null where the user gave none.
+// seed: its place, 0 for the first, and the number itself; the study's own is said in the words that it has without --seeds.
 def setupFor(variant, Map changes, List seed, Map values, Map schema) {
     def (place, number) = seed
-    def own = values + changes + (number == null ? [:] : [seed: number])
+    def own = values + changes + (number == inForce('seed', values, schema) ? [:] : [seed: number])
     return [
         name: [variant, place ? "seed${number}".toString() : null].findAll().join('.'),
         variant: variant, changes: changes, seed: inForce('seed', own, schema), pretrains: own.pretraining_steps != 0,
@@ -65,7 +65,8 @@ def plannedRuns(Map values, Map chosen, Map schema) {
     if (values.seeds && !methods.any { name -> isLearned(name) }) {
         refuse("--seeds: none of --methods is trained (${values.methods}); voxelmorph, wssamnet and wssamnet_refined are", values.outdir)
     }
-    def numbers = values.seeds ? listed(values.seeds).collect { text -> text as int }.unique() : [null]
+    def study = inForce('seed', values, schema)
+    def numbers = values.seeds ? listed(values.seeds).collect { text -> text as int }.unique().sort { number -> number == study ? 0 : 1 } : [study]
     def seeds = numbers.withIndex().collect { number, place -> [place, number] }
     def own = seeds.collect { seed -> setupFor('', [:], seed, values, schema) }
     def variants = (factors - 'refinement').collectEntries { factor -> variantsOf(factor, values, schema) }

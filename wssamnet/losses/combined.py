@@ -12,14 +12,17 @@ from wssamnet.losses.lncc import lncc
 from wssamnet.losses.mutual_information import mutual_information
 from wssamnet.settings import Settings
 
+_LEAST_SIGMA = 0.75  # voxels; the samples of a narrower Gaussian's second derivative no longer add up to 0
+
 
 def image_loss(
     fixed: Tensor, moving: Tensor, settings: Settings, spacing: Sequence[float], mask: Tensor | None = None
 ) -> dict[str, Tensor]:
     """How badly the warped moving image fits the fixed one, by terms that only need adding up.
 
-    -w_cc·cc(LoG f, LoG m) - w_mi·MI(LoG f, LoG m). The LoG is the scale-normalised one with its sigma in mm;
-    with ``log_sigma_mm`` 0 the images themselves are compared. A term of weight 0 is left out.
+    -w_cc·cc(LoG f, LoG m) - w_mi·MI(LoG f, LoG m). The LoG is the scale-normalised one with its sigma in mm,
+    at least 0.75 voxels along each axis; with ``log_sigma_mm`` 0 the images themselves are compared. A term of weight
+    0 is left out.
 
     Args:
         fixed: (B, C, X, Y, Z), intensities of order 1.
@@ -32,7 +35,7 @@ def image_loss(
         {"lncc": weighted term, "mi": weighted term}, each a scalar to be minimised.
     """
     if settings.log_sigma_mm > 0:
-        sigma = [settings.log_sigma_mm / float(size) for size in spacing]
+        sigma = [max(settings.log_sigma_mm / float(size), _LEAST_SIGMA) for size in spacing]
         with torch.set_grad_enabled(torch.is_grad_enabled() and fixed.requires_grad):
             fixed = laplacian_of_gaussian(fixed, sigma=sigma, normalised=True)
         moving = laplacian_of_gaussian(moving, sigma=sigma, normalised=True)

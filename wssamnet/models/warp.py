@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from wssamnet.kernels import warping
+from wssamnet.losses.checks import as_displacement, as_images
 from wssamnet.models.doubling import doubled
 
 Outside = Literal["zero", "border"]
@@ -92,7 +93,15 @@ def warp(image: Tensor, displacement: Tensor, *, outside: Outside = "zero") -> T
 
     Returns:
         (B, C, X', Y', Z'), of the image's dtype.
+
+    Raises:
+        TypeError: not floating-point tensors.
+        ValueError: shapes other than these.
     """
+    as_images("image", image)
+    as_displacement(displacement)
+    if len(image) != len(displacement):
+        raise ValueError(f"image and displacement must have one batch size, not {len(image)} and {len(displacement)}")
     both = (image, displacement)
     if all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in both):
         return _Warp.apply(image, displacement, outside)  # type: ignore[no-any-return]

@@ -64,7 +64,7 @@ def seen_at(case: PreparedCase, spacing_mm: float | None) -> PreparedCase:
 
     Returns:
         the case with voxels of that size over the same extent; the case itself where its own voxels are at least as
-        large (by volume): a network sees nothing finer than the working grid.
+        large by volume. Slices thicker than that size, of voxels with less volume, are divided.
     """
     if spacing_mm is None or np.cbrt(case.grid.spacing.prod()) >= spacing_mm * (1 - _SAME):
         return case

@@ -167,6 +167,8 @@ def run_training(
             if keeper is not None:
                 seconds = time.perf_counter() - begin
                 keeper.after_step(partial(_state, model, optimiser, history, seconds), history, plan.steps)
+    if not all(bool(torch.isfinite(parameter).all()) for parameter in parameters):
+        raise ModelError("the last step's gradient was not finite", plan.name, "lower the learning rate")
     model.eval()
     return history, time.perf_counter() - begin
 

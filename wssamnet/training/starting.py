@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import nn
@@ -12,6 +13,8 @@ from wssamnet.models.placement import Placement
 from wssamnet.models.wssamnet import WSSAMNet
 from wssamnet.settings import Settings
 from wssamnet.training.processes import Processes
+
+_SEEN = ("modalities", "network_spacing_mm", "segmentation")  # settings that say what a network sees
 
 
 def _copy(source: nn.Module, target: nn.Module, folder: str | Path) -> None:
@@ -27,6 +30,18 @@ def _copy(source: nn.Module, target: nn.Module, folder: str | Path) -> None:
         ) from None
 
 
+def _check(folder: str | Path, settings: Settings, names: Sequence[str]) -> None:
+    """Weights of the same shape may still have been made for other images: what no shape tells is compared."""
+    _, theirs, _ = read_description(folder)
+    for name in names:
+        if getattr(theirs, name) != getattr(settings, name):
+            raise ModelError(
+                f"was trained with {name} {getattr(theirs, name)}, not {getattr(settings, name)}",
+                folder,
+                "train it with the same settings",
+            )
+
+
 def wssamnet_with_segmentation(
     segmentation: tuple[str | Path, str | Path],
     settings: Settings,
@@ -39,19 +54,28 @@ def wssamnet_with_segmentation(
         segmentation: folders of the fixed and the moving segmentation model.
         settings: the network's shape.
         channels: modalities.
-        pretrained: folder of a WSSAMNet whose registration U-Net is taken; None for a fresh one.
+        pretrained: folder of a WSSAMNet whose registration U-Net, and hints where it has them, are taken; None for
+            fresh ones.
 
     Raises:
-        ModelError: a folder holds no such model, or one of another shape.
+        ModelError: a folder holds no such model, one of another shape, or one that was trained on other images
+            (`modalities`, `network_spacing_mm`, `segmentation`; pretrained, `attention` and `velocity` too).
     """
     model = build_model("wssamnet", settings, channels)
     if not isinstance(model, WSSAMNet):
         raise TypeError(f"a wssamnet was built as {type(model).__name__}")
+    for folder in segmentation:
+        _check(folder, settings, _SEEN)
+    if pretrained is not None:
+        _check(pretrained, settings, (*_SEEN, "attention", "velocity"))
     fixed, moving = segmentation
     _copy(load_model(fixed, "segmentation"), model.segmentation_fixed, fixed)
     _copy(load_model(moving, "segmentation"), model.segmentation_moving, moving)
     if pretrained is not None:
-        _copy(load_model(pretrained, "wssamnet").get_submodule("registration"), model.registration, pretrained)
+        source = load_model(pretrained, "wssamnet")
+        _copy(source.get_submodule("registration"), model.registration, pretrained)
+        if model.hints is not None:  # what the U-Net has learnt to read
+            _copy(source.get_submodule("hints"), model.hints, pretrained)
     return model
 
 

@@ -135,3 +135,19 @@ def test_doubling_a_field_keeps_what_it_does_in_space() -> None:
     # fine voxel 5 lies at coarse 2.25: 0.1 * 2.25 coarse voxels are twice as many fine ones
     assert fine[0, 0, 5, 3, 3].item() == pytest.approx(0.45, abs=1e-6)
     assert fine[0, 2].unique().tolist() == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("image", "displacement", "said"),
+    [
+        ((1, 1, 8, 8, 8), (1, 2, 8, 8, 8), r"displacement must have three components, \(B, 3, X, Y, Z\), not "),
+        ((1, 1, 8, 8, 8), (1, 4, 8, 8, 8), "displacement must have three components"),
+        ((1, 8, 8, 8), (1, 3, 8, 8, 8), r"image must have the shape \(B, C, X, Y, Z\)"),
+        ((2, 1, 8, 8, 8), (1, 3, 8, 8, 8), "image and displacement must have one batch size, not 2 and 1"),
+    ],
+)
+def test_what_is_no_field_for_the_image_is_refused(
+    image: tuple[int, ...], displacement: tuple[int, ...], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        warp(torch.zeros(image), torch.zeros(displacement))

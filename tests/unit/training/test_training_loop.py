@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
+from wssamnet.errors import ModelError
 from wssamnet.training.loop import Plan, learning_rate, run_training
 
 
@@ -40,3 +41,14 @@ def test_a_log_gets_plain_lines_with_rate_and_losses(capsys: pytest.CaptureFixtu
     assert lines[0].startswith("fit: step 4 of 4, ")
     assert "steps/s, 0:00 left, loss " in lines[0]
     assert "(square " in lines[0]
+
+
+def test_a_last_step_that_leaves_nan_is_an_error() -> None:
+    """No later loss would show it."""
+    weight = nn.Linear(1, 1, bias=False)
+
+    def losses(step: int) -> dict[str, Tensor]:
+        return {"root": (weight.weight * 0).sqrt().sum()}  # 0, of an infinite slope
+
+    with pytest.raises(ModelError, match=r"fit: the last step's gradient was not finite \(lower the learning rate\)"):
+        run_training(weight, losses, Plan("fit", 1, 0.05, "step"))
