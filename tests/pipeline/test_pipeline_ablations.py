@@ -93,6 +93,20 @@ def test_seeds_alone_repeat_every_learned_method_by_fold(pipeline: Pipeline) -> 
     ]
 
 
+@pytest.mark.parametrize("own", [(), ("--seed", 3)])
+def test_seeds_are_added_to_a_finished_study(pipeline: Pipeline, own: tuple[object, ...]) -> None:
+    words = (*STUB, "--methods", "voxelmorph", *own)
+    assert pipeline.run(*words).status == 0
+    answer = pipeline.run(*words, "--seeds", f"7,{own[-1] if own else 0}")
+    assert answer.status == 0, answer.output
+    assert pipeline.started() == {"TRAIN_VOXELMORPH": 1, "REGISTER": 1, "EVALUATE": 1, "TABULATE": 1, "REPORT": 1}
+    rows = _rows(pipeline.folder / "out" / "tables" / "ablations.csv")
+    assert [(row["method"], row["seed"]) for row in rows] == [
+        ("voxelmorph", str(own[-1] if own else 0)),
+        ("voxelmorph.seed7", "7"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [

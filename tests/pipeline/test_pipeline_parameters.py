@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from pathlib import Path
 
 import pytest
 from nextflow_calls import Pipeline
@@ -103,11 +104,12 @@ def test_what_networks_refuse_is_refused_before_any_training(
 
 
 def test_words_that_look_like_numbers_stay_words(pipeline: Pipeline) -> None:
-    words = ("-profile", "test", "-stub-run", "--outdir", "out", "--test_cases", 8, "--test_cases", "007")
+    words = ("-profile", "test", "-stub-run", "--outdir", "20241130", "--test_cases", 8, "--test_cases", "007")
     answer = pipeline.run(*words, "--preset", "best", "--gpus_per_training", 2)
     assert answer.status == 0, answer.output  # best has two pairs a step
-    record = json.loads((pipeline.folder / "out" / "pipeline_info" / "params.json").read_text())["parameters"]
+    record = json.loads((pipeline.folder / "20241130" / "pipeline_info" / "params.json").read_text())["parameters"]
     assert record["test_cases"] == "007"
+    assert (pipeline.folder / "20241130" / "report.html").is_file()
     answer = pipeline.run("-profile", "test", "-stub-run", "--outdir", "2024.10", "--slurm_account=0123")
     assert answer.status != 0
     assert (
@@ -119,21 +121,34 @@ def test_words_that_look_like_numbers_stay_words(pipeline: Pipeline) -> None:
 
 
 # A scheduler that runs every job at once.
-SBATCH = '#!/bin/bash\nsetsid bash "${@: -1}" >/dev/null 2>&1 &\necho Submitted batch job $$\n'
+SBATCH = 'setsid bash "${@: -1}" >/dev/null 2>&1 &\necho Submitted batch job $$\n'
+# A controller that answers at the third call.
+SILENT = """
+echo >> CALLS
+if [ "$(wc -l < CALLS)" -lt 3 ]; then
+    echo "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)" >&2
+    exit 1
+fi
+"""
+
+
+def _scheduler(folder: Path, sbatch: str) -> str:
+    """The PATH on which a Slurm of these scripts is found."""
+    for name, script in (("sbatch", sbatch), ("squeue", "")):
+        program = folder / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/bash\n{script}")
+        program.chmod(0o755)
+    return f"{folder / 'bin'}:{os.environ['PATH']}"
 
 
 @pytest.mark.parametrize(("gpus", "asked"), [("none", "--qos=long"), ("--gpus=a100:1", "--gpus=a100:2 --qos=long")])
 def test_slurm_is_asked_for_gpus_or_for_none(pipeline: Pipeline, gpus: str, asked: str) -> None:
-    for name, script in (("sbatch", SBATCH), ("squeue", "#!/bin/bash\n")):
-        program = pipeline.folder / "bin" / name
-        program.parent.mkdir(exist_ok=True)
-        program.write_text(script)
-        program.chmod(0o755)
+    path = _scheduler(pipeline.folder, SBATCH)
     file = pipeline.folder / "site.yml"
     file.write_text(f"slurm_gpus: {gpus}\nslurm_account: '0123'\nslurm_options: --qos=long\n")
     (pipeline.folder / "quick.config").write_text("executor.pollInterval = '1 sec'\n")
     words = ("-params-file", file, "--gpus_per_training", 2, "--batch_size", 2, "--methods", "voxelmorph")
-    path = f"{program.parent}:{os.environ['PATH']}"
     answer = pipeline.run(
         "-c", "quick.config", "-profile", "test,slurm", "-stub-run", *words, "--outdir", "out", PATH=path
     )
@@ -143,6 +158,16 @@ def test_slurm_is_asked_for_gpus_or_for_none(pipeline: Pipeline, gpus: str, aske
     head = re.findall(r"^#SBATCH (.*)$", script.read_text(encoding="utf-8"), re.MULTILINE)
     assert [line for line in head if line.endswith("--qos=long")] == [asked]
     assert "-A 0123" in head
+
+
+def test_a_controller_that_does_not_answer_is_asked_again(pipeline: Pipeline) -> None:
+    path = _scheduler(pipeline.folder, SILENT.replace("CALLS", str(pipeline.folder / "calls")) + SBATCH)
+    (pipeline.folder / "quick.config").write_text("executor { pollInterval = '1 sec'\nretry.delay = '1 sec' }\n")
+    words = ("-c", "quick.config", "-profile", "test,slurm", "-stub-run", "--methods", "identity", "--outdir", "out")
+    answer = pipeline.run(*words, PATH=path)
+    assert answer.status == 0, answer.output
+    assert (pipeline.folder / "calls").read_text().count("\n") == 2 + 3  # preparation, registration, evaluation
+    assert {row["attempt"] for row in pipeline.trace_rows()} == {"1"}
 
 
 def test_a_parameter_file_works_and_is_judged_the_same_way(pipeline: Pipeline) -> None:
