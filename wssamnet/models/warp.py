@@ -10,11 +10,18 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from wssamnet.kernels import warping
-from wssamnet.losses.checks import as_displacement, as_images
+from wssamnet.losses.checks import as_displacement, as_images, has_kernel
 from wssamnet.models.doubling import doubled
 
 Outside = Literal["zero", "border"]
-HALVES = (torch.float16, torch.bfloat16)
+
+
+def _fitting(image: Tensor, displacement: Tensor) -> tuple[Tensor, Tensor]:
+    """A checked pair; half precision as float32: bfloat16 counts voxels beyond 256 in twos."""
+    image, displacement = as_images("image", image), as_displacement(displacement)
+    if len(image) != len(displacement):
+        raise ValueError(f"image and displacement must have one batch size, not {len(image)} and {len(displacement)}")
+    return image, displacement
 
 
 def _cube_points(displacement: Tensor, shape: torch.Size) -> Tensor:
@@ -31,16 +38,15 @@ def _cube_points(displacement: Tensor, shape: torch.Size) -> Tensor:
 
 
 def warp_reference(image: Tensor, displacement: Tensor, *, outside: Outside = "zero") -> Tensor:
-    """`warp` by torch's ``grid_sample``: for every device and float type.
+    """`warp` by torch's ``grid_sample``: for every device and float type. Half precision is computed in float32."""
+    return _sampled(*_fitting(image, displacement), outside).to(image.dtype)
 
-    Half precision is computed in float32: bfloat16 counts voxels beyond 256 in twos.
-    """
-    given = image.dtype
-    image, displacement = (t.float() if t.dtype in HALVES else t for t in (image, displacement))
+
+def _sampled(image: Tensor, displacement: Tensor, outside: Outside) -> Tensor:
     points = _cube_points(displacement, image.shape[2:])
     padding = "zeros" if outside == "zero" else "border"
     warped: Tensor = F.grid_sample(image, points, "bilinear", padding_mode=padding, align_corners=False)
-    return warped.to(given)
+    return warped
 
 
 class _Warp(torch.autograd.Function):
@@ -98,14 +104,10 @@ def warp(image: Tensor, displacement: Tensor, *, outside: Outside = "zero") -> T
         TypeError: not floating-point tensors.
         ValueError: shapes other than these.
     """
-    as_images("image", image)
-    as_displacement(displacement)
-    if len(image) != len(displacement):
-        raise ValueError(f"image and displacement must have one batch size, not {len(image)} and {len(displacement)}")
-    both = (image, displacement)
-    if all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in both):
-        return _Warp.apply(image, displacement, outside)  # type: ignore[no-any-return]
-    return warp_reference(image, displacement, outside=outside)
+    fitting = _fitting(image, displacement)
+    if has_kernel(image) and has_kernel(displacement):
+        return _Warp.apply(*fitting, outside)  # type: ignore[no-any-return]
+    return _sampled(*fitting, outside).to(image.dtype)
 
 
 def compose(first: Tensor, then: Tensor) -> Tensor:
