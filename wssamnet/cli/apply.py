@@ -80,5 +80,5 @@ def apply(
     count = len(landmarks)
     if inverse and (lost := not_inverted(landmarks.points, mapped, chain)):
         typer.echo(f"wssamnet: {lost} of {count} points: the transform has no inverse there", err=True)
-    elif not inverse and (lost := outside_fields(landmarks.points, chain)):
+    elif lost := outside_fields(landmarks.points, chain, inverse=inverse):
         typer.echo(f"wssamnet: {lost} of {count} points lie outside the field, which leaves them unmoved", err=True)

@@ -62,7 +62,7 @@ def _residual(u: Any, m: Any, y: Any, p: Any, zero: bool) -> Any:  # pragma: no 
     gap = (y[0] - p[0], y[1] - p[1], y[2] - p[2])
     if x != x or y_ != y_ or z != z:  # NaN has no index
         return gap, gap
-    if zero and not (-0.5 <= x <= nx - 0.5 and -0.5 <= y_ <= ny - 0.5 and -0.5 <= z <= nz - 0.5):
+    if zero and not _within(u, m, p):
         return gap, gap
     slopes = (0.0 if x < 0 else 1.0, 0.0 if y_ < 0 else 1.0, 0.0 if z < 0 else 1.0)  # beyond the edge u is constant
     x, y_, z = min(max(x, 0.0), nx - 1.0), min(max(y_, 0.0), ny - 1.0), min(max(z, 0.0), nz - 1.0)
@@ -79,11 +79,30 @@ def _residual(u: Any, m: Any, y: Any, p: Any, zero: bool) -> Any:  # pragma: no 
     return s, _newton(s, row0, row1, row2, m)
 
 
+@njit(inline="always", **COMPILE)
+def _within(u: Any, m: Any, p: Any) -> Any:  # pragma: no cover - compiled
+    """Whether p lies in the grid, its outermost half voxel included."""
+    x = m[0, 0] * p[0] + m[0, 1] * p[1] + m[0, 2] * p[2] + m[0, 3]
+    y = m[1, 0] * p[0] + m[1, 1] * p[1] + m[1, 2] * p[2] + m[1, 3]
+    z = m[2, 0] * p[0] + m[2, 1] * p[1] + m[2, 2] * p[2] + m[2, 3]
+    return -0.5 <= x <= u.shape[0] - 0.5 and -0.5 <= y <= u.shape[1] - 0.5 and -0.5 <= z <= u.shape[2] - 0.5
+
+
 @njit(**COMPILE)
 def solve(
     u: Any, m: Any, y: Any, p: Any, zero: bool, iterations: int, tolerance: float
 ) -> Any:  # pragma: no cover - compiled
     """From p to where x + u(x) = y, and the residual that is left; see `invert_points`."""
+    found, left = _descend(u, m, y, p, False, iterations, tolerance)
+    if zero and not (left < tolerance and _within(u, m, found)):
+        return _descend(u, m, y, p, True, iterations, tolerance)
+    return found, left
+
+
+@njit(**COMPILE)
+def _descend(
+    u: Any, m: Any, y: Any, p: Any, zero: bool, iterations: int, tolerance: float
+) -> Any:  # pragma: no cover - compiled
     best, found, onwards, step = np.inf, p, (0.0, 0.0, 0.0), 1.0
     for _ in range(iterations + 1):
         s, ahead = _residual(u, m, y, p, zero)
@@ -150,7 +169,8 @@ def invert_points(
         displacement: (X, Y, Z, 3) u, world mm, interpolated linearly.
         ijk_from_world: (4, 4), world mm to voxel indices of `displacement`.
         points: (N, 3) y, world mm.
-        outside: "border" repeats the edge's displacement, "zero" leaves points unmoved there.
+        outside: "border" repeats the edge's displacement, "zero" leaves points unmoved there; a point outside that
+            one within is sent to then comes from it, although it could be said to have stayed where it is.
         iterations: at most so many steps.
         tolerance: mm; a point whose residual is below it is done.
 

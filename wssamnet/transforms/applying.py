@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from wssamnet.errors import GeometryError, ImageError, SettingsError
-from wssamnet.fields import DisplacementField, Transform, resample
+from wssamnet.fields import DisplacementField, InverseField, Transform, resample
 from wssamnet.geometry import Array, Grid
 from wssamnet.images import Volume, read_grid, read_image
 from wssamnet.transforms.inversion import invert, parts_of
@@ -110,14 +110,17 @@ def apply_to_points(points: ArrayLike, transforms: Sequence[Given] | Given, *, i
     return np.asarray(_chain(transforms, inverse)(_as_points(points)))
 
 
-def outside_fields(points: ArrayLike, transforms: Sequence[Given] | Given) -> int:
-    """How many points lie outside a displacement field when they come to it, where ITK and we leave them unmoved."""
+def outside_fields(points: ArrayLike, transforms: Sequence[Given] | Given, *, inverse: bool = False) -> int:
+    """How many points come to a displacement field, or with `inverse` from one, outside it, where ITK and we leave them
+    unmoved."""
     where = _as_points(points)
     outside = np.zeros(len(where), dtype=np.bool_)
-    for part in parts_of([read_chain(transforms)]):
+    for part in parts_of([_chain(transforms, inverse)]):
         if isinstance(part, DisplacementField):
             outside |= ~part.grid.contains(where)
         where = part(where)
+        if isinstance(part, InverseField):
+            outside |= ~part.field.grid.contains(where)
     return int(outside.sum())
 
 

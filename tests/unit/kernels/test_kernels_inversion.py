@@ -55,6 +55,16 @@ def test_outside_the_grid(outside: str, expected: float) -> None:
     np.testing.assert_allclose(x, expected)
 
 
+@pytest.mark.parametrize("outside", ["border", "zero"])
+def test_a_point_outside_comes_from_within_where_one_within_is_sent_there(outside: str) -> None:
+    u = np.full((9, 9, 9, 3), 0, dtype=np.float32)
+    u[..., 2] = 4
+    within = np.array([[4.0, 4, 0], [4, 4, 4], [4, 4, 7.5], [4, 4, 8.4]])
+    x, residual = invert_points(u, np.eye(4), within + np.array([0, 0, 4]), outside=outside)
+    np.testing.assert_allclose(x, within, atol=1e-3)
+    assert residual.max() < 1e-3
+
+
 def test_no_points() -> None:
     x, residual = invert_points(np.zeros((3, 3, 3, 3), np.float32), np.eye(4), np.zeros((0, 3)))
     assert x.shape == (0, 3)

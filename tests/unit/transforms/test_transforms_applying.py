@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from scipy.ndimage import gaussian_filter
 from wssamnet.cli.apply import Interpolation, apply
 from wssamnet.errors import GeometryError, ImageError, SettingsError, WssamnetError
-from wssamnet.geometry import Grid
+from wssamnet.geometry import Frame, Grid
 from wssamnet.images import Volume, read_image, write_displacement, write_image
 from wssamnet.landmarks import Landmarks, read_landmarks, write_landmarks
 from wssamnet.transforms import apply_to_image, apply_to_points
@@ -129,6 +129,31 @@ def test_points_outside_the_field_are_told(files: Path, capsys: pytest.CaptureFi
     write_landmarks(files / "far.csv", Landmarks((1, 2), np.array([[0.0, 0, 0], [900, 0, 0]])))
     apply([files / "u.nii.gz"], files / "o.csv", points=files / "far.csv")
     assert capsys.readouterr().err == "wssamnet: 1 of 2 points lie outside the field, which leaves them unmoved\n"
+
+
+def test_points_that_come_from_outside_the_field_are_told(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What leaves the field's grid on its way there comes back into it; what was never in it cannot."""
+    u = np.zeros((*GRID.shape, 3), np.float32)
+    u[..., 0] = -12  # four voxels along k
+    write_displacement(files / "aside.nii.gz", u, GRID)
+    start = GRID.convert([[12, 13, 10], [12, 13, 18], [300, 0, 0]], Frame.IJK, Frame.LPS)
+    there = start - [[12, 0, 0], [12, 0, 0], [0, 0, 0]]
+    np.testing.assert_allclose(apply_to_points(start, files / "aside.nii.gz"), there, atol=1e-4)
+    write_landmarks(files / "there.csv", Landmarks((1, 2, 3), there))
+    apply([files / "aside.nii.gz"], files / "o.csv", points=files / "there.csv", inverse=True)
+    np.testing.assert_allclose(read_landmarks(files / "o.csv").points, start, atol=1e-3)
+    assert capsys.readouterr().err == "wssamnet: 1 of 3 points lie outside the field, which leaves them unmoved\n"
+
+
+def test_an_image_is_read_beyond_the_field_that_is_inverted(files: Path) -> None:
+    near = Grid((*GRID.shape[:2], 12), GRID.affine)
+    u = np.zeros((*near.shape, 3), np.float32)
+    u[..., 0] = -12
+    write_displacement(files / "aside.nii.gz", u, near)
+    image = Volume(np.random.default_rng(1).random(GRID.shape, dtype=np.float32), GRID)
+    found = apply_to_image(image, files / "aside.nii.gz", GRID, inverse=True).data
+    np.testing.assert_allclose(found[..., 4:16], image.data[..., :12], atol=1e-3)
+    np.testing.assert_allclose(found[..., 16:], image.data[..., 16:], atol=1e-3)  # nothing comes there
 
 
 def test_points_meet_a_field_where_the_transforms_before_it_have_brought_them(files: Path) -> None:
