@@ -24,7 +24,10 @@ if hasattr(os, "register_at_fork"):
 
 
 def thread_count() -> int:
-    """NUMBA_NUM_THREADS, or else the number of usable cores."""
+    """NUMBA_NUM_THREADS, or else OMP_NUM_THREADS as for torch, ITK and the rest, or else the number of usable cores."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    if "NUMBA_NUM_THREADS" not in os.environ and told.isdigit() and int(told):
+        return int(told)
     return int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
 
 

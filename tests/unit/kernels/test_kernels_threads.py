@@ -72,6 +72,23 @@ def test_the_thread_count_changes_no_bit(name: str, monkeypatch: pytest.MonkeyPa
     assert all(result == results[0] for result in results[1:])
 
 
+@pytest.mark.parametrize(
+    ("omp", "numba", "expected"),
+    [("1", None, 1), ("3", None, 3), ("3", "2", 2), ("0", None, 5), ("4,2", None, 5), (None, None, 5)],
+)
+def test_threads_are_what_the_other_libraries_were_told(
+    omp: str | None, numba: str | None, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One thread for ANTs is one for us: numba itself does not read OpenMP's variable."""
+    for name, value in (("OMP_NUM_THREADS", omp), ("NUMBA_NUM_THREADS", numba)):
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+    monkeypatch.setattr(threads.config, "NUMBA_NUM_THREADS", int(numba or 5))  # read when numba is imported
+    assert threads.thread_count() == expected
+
+
 def _in_child(queue: SimpleQueue[float]) -> None:
     queue.put(float(_lncc()[0]))
 
