@@ -50,9 +50,10 @@ def _kind(suffix: str, entities: dict[str, str], ending: str) -> str | None:
     return "t1ce" if suffix == "t1w" and "ce" in entities else _MODALITIES.get(suffix)
 
 
-def _sessions(subject: Path, wanted: set[str], problems: list[str]) -> dict[str, Files]:
-    """Session label to its files by kind; of the wanted kinds there may be one each."""
+def _sessions(subject: Path, wanted: set[str]) -> tuple[dict[str, Files], dict[str, list[str]]]:
+    """Session label to its files by kind, and to what is wrong with it: of the wanted kinds there may be one each."""
     found: dict[str, Files] = defaultdict(dict)
+    problems: dict[str, list[str]] = defaultdict(list)
     for path in sorted(path for depth in ("*", "*/*", "*/*/*") for path in subject.glob(depth)):
         match = _NAME.fullmatch(path.name)
         if match is None or match["subject"] != subject.name or not is_named(path):
@@ -63,8 +64,8 @@ def _sessions(subject: Path, wanted: set[str], problems: list[str]) -> dict[str,
             continue
         first = found[entities["ses"]].setdefault(kind, path)
         if kind in wanted and realpath(first) != realpath(path):
-            problems.append(f"{path}: is a second {kind}, beside {first.name} ({_REMEDY})")
-    return found
+            problems[entities["ses"]].append(f"{path}: is a second {kind}, beside {first.name} ({_REMEDY})")
+    return found, problems
 
 
 def _chosen(subject: Path, labels: Sequence[str], sessions: Sequence[str]) -> tuple[str, str] | str:
@@ -108,11 +109,12 @@ def find_subjects(
     problems: list[str] = []
     cases: list[Case] = []
     for subject in subjects:
-        found = _sessions(subject, {*modalities, "mask", "lesion", "landmarks"}, problems)
+        found, doubled = _sessions(subject, {*modalities, "mask", "lesion", "landmarks"})
         chosen = _chosen(subject, sorted(found), named)
         if isinstance(chosen, str):
-            problems.append(chosen)
+            problems += [*(line for label in sorted(found) for line in doubled[label]), chosen]
         else:
+            problems += (line for label in chosen for line in doubled[label])
             fixed, moving = (found[label] for label in chosen)
             cases.append(Case(subject.name, _scan(fixed), _scan(moving), fixed.get("lesion")))
     return tuple(cases), tuple(problems)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -124,16 +124,32 @@ def _case_folders(
     level = [source]
     for _ in range(3):
         found = {folder: files for folder in level if (files := _case_files(folder, pattern))}
-        if found:
-            problems += filter(None, map(_lost, (folder for folder in level if folder not in found)))
-            return found
-        level = [
+        below = [
             path
             for folder in level
             for path in _entries(folder)
             if path.is_dir() or (leads_nowhere(path) and not path.suffix)
         ]
+        if found:
+            problems += filter(None, map(_lost, (folder for folder in level if folder not in found)))
+            problems += _deeper(below, found, pattern)
+            return found
+        level = below
     return {}
+
+
+def _deeper(
+    below: Sequence[Path], found: dict[Path, list[tuple[re.Match[str], Path]]], pattern: re.Pattern[str]
+) -> Iterator[str]:
+    """What lies one level below the cases' folders and is a case of its own, not a copy of one of them."""
+    known = {match["id"] for files in found.values() for match, _ in files}
+    for folder in below:
+        others = sorted({match["id"] for match, _ in _case_files(folder, pattern)} - known)
+        if others:
+            yield (
+                f"{folder}: holds {', '.join(others)}, a level below {next(iter(found))} "
+                "(all cases' folders side by side, or a samplesheet)"
+            )
 
 
 def find_cases(source: str | Path, modalities: Sequence[str] = KNOWN_MODALITIES, sessions: Sequence[str] = ()) -> Found:

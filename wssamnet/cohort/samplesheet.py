@@ -94,7 +94,8 @@ def read_samplesheet(path: Path) -> tuple[tuple[Case, ...], tuple[str, ...]]:
             landmarks, mask = files.pop("landmarks", None), files.pop("mask", None)
             scans[side] = Scan(files, landmarks, mask)
         patient = cells.get("patient", "")
-        spellings.setdefault(patient.lower(), set()).add(patient)
+        named = patient or cells["case"]  # as the split has it
+        spellings.setdefault(named.lower(), set()).add(named)
         cases.append(Case(cells["case"], **scans, lesion=lesion, patient=patient))
     for names in (sorted(names) for names in spellings.values() if len(names) > 1):
         problems.append(f"{path}: patients {' and '.join(names)} differ in capitals alone (one spelling a patient)")

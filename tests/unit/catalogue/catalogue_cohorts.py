@@ -45,6 +45,19 @@ def _second(place: Place) -> object:
     return place.check(place.root / "bids", "--sessions", "pre,post")
 
 
+def _second_elsewhere(place: Place) -> object:
+    folder = place.bids() / "sub-01" / "ses-mid" / "anat"
+    folder.mkdir(parents=True)
+    for name in ("T2w", "acq-2d_T2w"):
+        shutil.copy(place.file("00_t2"), folder / f"sub-01_ses-mid_{name}.nii.gz")
+    return place.check(place.root / "bids", "--sessions", "pre,post")
+
+
+def _lower(place: Place) -> object:
+    (place.cohort / "site_b").mkdir()
+    return (place.cohort / "BraTSReg_002").rename(place.cohort / "site_b" / "BraTSReg_002")
+
+
 def _not_fetched(place: Place) -> object:
     folder = place.bids() / "sub-01" / "ses-pre" / "anat"
     (folder / "sub-01_ses-pre_desc-brain_mask.nii.gz").symlink_to("annex")
@@ -115,6 +128,9 @@ FOLDERS = [
         says="cohort/BraTSReg_003: has images named t1gd alone (t1, t1ce, t2, flair, or `modalities`)"),
     Entry("files of two cases in one folder", lambda p: _copy(p, "00_t1ce", "BraTSReg_009_00_0000_t1ce.nii.gz"),
         says="cohort/BraTSReg_001: holds files of several cases, BraTSReg_001, BraTSReg_009 (one folder for each)"),
+    Entry("a case a level below the others", _lower,
+        says="cohort/site_b/BraTSReg_002: holds BraTSReg_002, a level below cohort/BraTSReg_001 (all cases' folders "
+             "side by side, or a samplesheet)"),
     Entry("one scan as .nii and .nii.gz", lambda p: _copy(p, "00_t1ce", "BraTSReg_001_00_0000_t1ce.nii"),
         says="BraTSReg_001_00_0000_t1ce.nii.gz: is there twice, also as BraTSReg_001_00_0000_t1ce.nii (keep one "
              "of them)"),
@@ -157,6 +173,8 @@ FOLDERS = [
         accepted="passed over", right=as_sound),
     Entry("as many folds as cases", lambda p: p.check(split=("--folds", 2)), accepted="each is tested once",
           right=_folds),
+    Entry("BIDS: two scans of one kind in a session that is not named", _second_elsewhere, accepted="passed over",
+          right=_first_is_pre),
     Entry("BIDS, sessions named", lambda p: p.bids(("pre", "post"), "--sessions", "pre,ses-post"),
           accepted="the first named is the fixed scan", right=_first_is_pre),
     Entry("BIDS, lesion masks in both sessions", _with_lesions, accepted="the fixed one is the case's",

@@ -75,6 +75,30 @@ def test_a_case_that_would_be_lost_is_named(make_cohort: Make, monkeypatch: pyte
     ]
 
 
+@pytest.mark.parametrize("moved", ["BraTSReg_002", "files of BraTSReg_002"])
+def test_cases_on_two_levels_are_not_dropped(make_cohort: Make, moved: str) -> None:
+    root = make_cohort(3)
+    if moved == "BraTSReg_002":
+        (root / "site_b").mkdir()
+        (root / moved).rename(root / "site_b" / moved)
+        lost = [root / "site_b" / moved]
+    else:
+        for path in (root / "BraTSReg_002").iterdir():
+            path.rename(root / path.name)
+        (root / "BraTSReg_002").rmdir()
+        lost = [root / "BraTSReg_001", root / "BraTSReg_003"]
+    problems = find_cases(root, ["t1ce"]).problems
+    assert [line.split(", a level below ")[0] for line in problems] == [f"{path}: holds {path.name}" for path in lost]
+    assert all(line.endswith(" (all cases' folders side by side, or a samplesheet)") for line in problems)
+
+
+def test_results_of_the_same_cases_beside_them_are_passed_over(make_cohort: Make) -> None:
+    root = make_cohort(2)
+    shutil.copytree(root / "BraTSReg_001", root / "denoised" / "BraTSReg_001")
+    shutil.copytree(root / "BraTSReg_001", root / "BraTSReg_002" / "earlier" / "BraTSReg_001")
+    assert [case.id for case in read_cohort(root, ["t1ce"])] == ["BraTSReg_001", "BraTSReg_002"]
+
+
 def test_a_lesion_lies_beside_the_folders(make_cohort: Make) -> None:
     root = make_cohort(2)
     (root / "truth").mkdir()

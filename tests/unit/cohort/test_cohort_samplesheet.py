@@ -76,6 +76,7 @@ def test_order_of_the_sheet_is_kept(tmp_path: Path) -> None:
         ("case,fixed_t1ce,moving_landmark\np1,x,y\n", r"'moving_landmark' is not known .*mean moving_landmarks\?"),
         ("case,fixed_t1ce,moving_lesion\np1,x,y\n", r"column 'moving_lesion' is not used \(fixed_lesion"),
         ("case,patient,fixed_t1ce\na,P1,x\nb,p1,y\n", "patients P1 and p1 differ in capitals alone"),
+        ("case,patient,fixed_t1ce\nP1,,x\nb,p1,y\n", "patients P1 and p1 differ in capitals alone"),
         ("case,fixed_t1ce,fixed_t1ce\np1,x,y\n", "column 'fixed_t1ce' occurs twice"),
         ("fixed_t1ce,moving_t1ce\nx,y\n", "has no column 'case'"),
         ("case,fixed_t1ce\np1,x,y,z\n", "row 2 has 4 values for 2 columns"),
