@@ -1,7 +1,19 @@
 include { quoted } from './parameters'
+include { filesBelow ; hexDigest } from './digests'
 include { failedTasks ; inWords ; lastWords ; tries } from './failures'
 
 // What a person reads when the run ends, and the records that stay beside the results.
+
+// The commit of the code, with -dirty where files have been changed since; of a folder without git, a digest.
+def revisionOf(run) {
+    def root = run.projectDir
+    def git = 'test -e .git && git describe --always --dirty --abbrev=40 --exclude="*" 2>/dev/null'
+    def commit = run.commitId ?: ['bash', '-c', "cd \"\$0\" && ${git}", "${root}"].execute().text.trim()
+    def files = commit ? [] : [root.resolve('main.nf'), root.resolve('nextflow.config')] +
+        ['conf', 'modules', 'wssamnet'].collectMany { name -> filesBelow(root.resolve(name), []) }
+    def code = files.findAll { file -> !file.toString().contains('__pycache__') }.sort()
+    return commit ?: "code ${hexDigest(code.collect { file -> "${root.relativize(file)} ${file.bytes.encodeBase64()}" })}".toString()
+}
 
 // OUT/pipeline_info/params.json and versions.txt
 def writeRecords(Map values, List versions, run) {
@@ -9,7 +21,7 @@ def writeRecords(Map values, List versions, run) {
     folder.mkdirs()
     def record = [
         parameters: values.findAll { name, value -> value != null && name != 'help' },
-        command: run.commandLine, profile: run.profile, revision: run.commitId ?: run.scriptId,
+        command: run.commandLine, profile: run.profile, revision: revisionOf(run),
     ]
     folder.resolve('params.json').text = groovy.json.JsonOutput.prettyPrint(groovy.json.JsonOutput.toJson(record)) + '\n'
     def lines = versions.collect { process, text -> "${process.tokenize(':').last()}: ${text.trim()}" }.unique().sort()

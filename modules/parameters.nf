@@ -78,6 +78,9 @@ def coerced(name, value, Map entry) {
             return refused(name, text, entry, [kind, range].findAll().join(', '))
         }
         def number = new BigDecimal(text)
+        if (entry.type == 'integer' && number.abs() > Integer.MAX_VALUE) {
+            return refused(name, text, entry, "${kind} below 2147483648")
+        }
         def outside = (entry.minimum != null && number < entry.minimum) || (entry.maximum != null && number > entry.maximum) ||
             (entry.exclusiveMinimum != null && number <= entry.exclusiveMinimum) ||
             (entry.exclusiveMaximum != null && number >= entry.exclusiveMaximum)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -123,8 +125,8 @@ def test_a_changed_cohort_is_noticed_and_an_unchanged_one_is_not_read_again(pipe
 DOCKER = '#!/bin/bash\n[ "$1" = run ] || exit 0\nwhile [ "$1" != wssamnet:latest ]; do shift; done\nshift\nexec "$@"\n'
 
 
-def _mounted(pipeline: Pipeline, *words: object) -> Callable[[str], list[str]]:
-    """Run in pretended containers; which folders the task of a process would see."""
+def _contained(pipeline: Pipeline, *words: object) -> Callable[[str], str]:
+    """Run in pretended containers; the script of a process's task."""
     docker = pipeline.folder / "bin" / "docker"
     docker.parent.mkdir()
     docker.write_text(DOCKER)
@@ -133,12 +135,18 @@ def _mounted(pipeline: Pipeline, *words: object) -> Callable[[str], list[str]]:
     answer = pipeline.run("-stub-run", "-profile", "docker", *words, "--outdir", "out", PATH=path)
     assert answer.status == 0, answer.output
 
-    def folders(process: str) -> list[str]:
+    def script(process: str) -> str:
         (row,) = (row for row in pipeline.trace_rows() if row["process"].endswith(process))
-        (script,) = (pipeline.folder / "work").glob(f"{row['hash']}*/.command.run")
-        return re.findall(r" -v (/[^ :]+):", script.read_text(encoding="utf-8").replace("\\", ""))
+        (found,) = (pipeline.folder / "work").glob(f"{row['hash']}*/.command.run")
+        return found.read_text(encoding="utf-8")
 
-    return folders
+    return script
+
+
+def _mounted(pipeline: Pipeline, *words: object) -> Callable[[str], list[str]]:
+    """Run so; which folders the task of a process would see."""
+    script = _contained(pipeline, *words)
+    return lambda process: re.findall(r" -v (/[^ :]+):", script(process).replace("\\", ""))
 
 
 def test_containers_see_where_links_lead_and_what_the_methods_are_asked_about(pipeline: Pipeline) -> None:
@@ -174,3 +182,30 @@ def test_containers_see_what_a_samplesheet_names_whatever_it_is_called(pipeline:
         mounted = _mounted(pipeline, "--input", sheet, "--methods", "affine")
         for scan in (before, after):
             assert any(scan.is_relative_to(seen) for seen in mounted("CHECK_COHORT")), scan
+
+
+def test_trainings_in_containers_see_their_checkpoints_and_are_told_their_gpus(pipeline: Pipeline) -> None:
+    kept = pipeline.folder / "check points"
+    kept.mkdir()
+    (pipeline.folder / "small.yml").write_text("embedded_cohort: true\ncohort_cases: 2\ntest_ratio: 0.5\n")
+    words = ("-params-file", "small.yml", "--methods", "voxelmorph", "--checkpoint_dir", kept)
+    script = _contained(pipeline, *words)("TRAIN_VOXELMORPH")
+    assert f" -v '{kept}:{kept}' " in script
+    for name in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS"):
+        assert f' -e "{name}" ' in script
+
+
+def test_the_record_names_the_code(editable: Pipeline) -> None:
+    def revision() -> str:
+        answer = editable.run("-profile", "test", "-stub-run", "--methods", "identity", "--outdir", "out")
+        assert answer.status == 0, answer.output
+        return str(json.loads((editable.folder / "out" / "pipeline_info" / "params.json").read_text())["revision"])
+
+    assert re.fullmatch("code [0-9a-f]{16}", revision())
+    git = ["git", "-C", str(editable.checkout), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["add", "main.nf"], ["commit", "-q", "-m", "first"]):
+        subprocess.run([*git, *words], check=True)
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    with (editable.checkout / "main.nf").open("a", encoding="utf-8") as stream:
+        stream.write("// changed\n")
+    assert revision() == f"{commit}-dirty"

@@ -26,7 +26,8 @@ def test_help_lists_every_parameter_by_group_and_leaves_nothing(pipeline: Pipeli
 def test_all_unknown_and_bad_parameters_are_told_at_once(pipeline: Pipeline) -> None:
     words = ("--lnc_window", 7, "--cases-per-task", 2, "--attention", "multipy", "--levels", 9, "--test_ratio", "1.5")
     more = ("--methods", "ants,demons", "--seed", "x", "--ants_preset", "--velocity", "maybe")
-    answer = pipeline.run("-profile", "test", *words, *more, "--outdir", "out")
+    large = ("--cohort_seed", "99999999999")
+    answer = pipeline.run("-profile", "test", *words, *more, *large, "--outdir", "out")
     assert answer.status != 0
     for line in (
         "--lnc_window: no such parameter (did you mean --lncc_window?)",
@@ -36,6 +37,7 @@ def test_all_unknown_and_bad_parameters_are_told_at_once(pipeline: Pipeline) -> 
         "--test_ratio: '1.5' is not allowed (a number, above 0, below 1; ",
         "--methods: 'ants,demons' is not allowed (a list of identity, affine, ants, ",
         "--seed: 'x' is not allowed (a whole number, at least 0; ",
+        "--cohort_seed: '99999999999' is not allowed (a whole number below 2147483648; ",
         "--ants_preset: a value is missing",
         "--velocity: 'maybe' is not allowed (true or false; ",
     ):
@@ -63,11 +65,15 @@ def test_an_image_that_would_be_looked_for_elsewhere_is_refused(
     assert not (pipeline.folder / "out").exists()
 
 
+ENGINES = ("docker", "podman", "apptainer", "singularity", "charliecloud")
+
+
 @pytest.mark.parametrize("parser", ["v1", "v2"])
 def test_profiles_in_the_documented_order_keep_what_each_asks_for(pipeline: Pipeline, parser: str) -> None:
     for profile, wanted in (
         ("apptainer,gpu,slurm", ("apptainer.runOptions = '--nv'", "maxForks = 0")),
         ("docker,gpu", ("docker.runOptions = '--gpus all ", "maxForks = 1")),
+        *((name, (f"{name}.envWhitelist = 'CUDA_VISIBLE_DEVICES,SLURM_JOB_GPUS'",)) for name in ENGINES),
     ):
         shown = pipeline.nextflow("config", "-flat", "-profile", profile, pipeline.checkout, NXF_SYNTAX_PARSER=parser)
         assert [text for text in wanted if text not in shown.output] == [], shown.output
@@ -142,7 +148,9 @@ def _scheduler(folder: Path, sbatch: str) -> str:
     return f"{folder / 'bin'}:{os.environ['PATH']}"
 
 
-@pytest.mark.parametrize(("gpus", "asked"), [("none", "--qos=long"), ("--gpus=a100:1", "--gpus=a100:2 --qos=long")])
+@pytest.mark.parametrize(
+    ("gpus", "asked"), [("none", "--qos=long"), ("--gpus=a100:1", "--nodes=1 --gpus=a100:2 --qos=long")]
+)
 def test_slurm_is_asked_for_gpus_or_for_none(pipeline: Pipeline, gpus: str, asked: str) -> None:
     path = _scheduler(pipeline.folder, SBATCH)
     file = pipeline.folder / "site.yml"
