@@ -59,7 +59,7 @@ def table(frame: pd.DataFrame, methods: Sequence[str]) -> list[str]:
     first = first.rename(columns={"initial_median": "median", "initial_mean": "mean"})
     rows = {BEFORE: (len(first), figures(first))}
     for method in methods:
-        own = frame[(frame["method"] == method) & (frame["status"] == "ok")]
+        own = frame[(frame["method"] == method) & (frame["status"] == "ok") & frame["mean"].notna()]
         rows[method] = (len(own), figures(own))
     whole = [cells for n, cells in rows.values() if n == len(first) and "–" not in cells]
     for index, (heading, *_, less) in enumerate(COLUMNS):

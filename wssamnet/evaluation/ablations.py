@@ -18,7 +18,8 @@ import pandas as pd
 from wssamnet.errors import WssamnetError
 from wssamnet.evaluation.errors import ErrorKind
 from wssamnet.evaluation.formats import markdown, probability
-from wssamnet.evaluation.results import FIGURES, Result
+from wssamnet.evaluation.planned import Planned
+from wssamnet.evaluation.results import FIGURES, NONE_PLANNED, Result, cases_of
 from wssamnet.evaluation.statistics import bootstrap_interval, holm, signed_rank
 from wssamnet.files import written_atomically
 
@@ -113,19 +114,22 @@ def read_runs(path: Path) -> list[Run]:
     ]
 
 
-def runs_per_case(results: Sequence[Result], runs: Sequence[Run], error: ErrorKind) -> pd.DataFrame:
+def runs_per_case(
+    results: Sequence[Result], runs: Sequence[Run], error: ErrorKind, planned: Planned = NONE_PLANNED
+) -> pd.DataFrame:
     """One row a run and case, empty figures where there is no evaluation.
 
     Args:
         results: evaluations, of these runs and of any others.
         runs: in the order of the table.
         error: kind of the landmark error.
+        planned: what should be there besides; a case that failed in every run is counted as missing.
 
     Returns:
         method, variant, changes, seed, case and `results.FIGURES`.
     """
     known = {(result.method, result.case): result for result in results}
-    cases = sorted({result.case for result in results})
+    cases = cases_of(results, planned)
     rows = []
     for run in runs:
         about = {name: value for name, value in asdict(run).items() if name != "main"}
@@ -188,7 +192,7 @@ def compare_variants(per_case: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
 
 
 def write_ablations(
-    results: Sequence[Result], runs: Sequence[Run], out: Path, error: ErrorKind, *, seed: int = 0
+    results: Sequence[Result], runs: Sequence[Run], out: Path, error: ErrorKind, planned: Planned, *, seed: int = 0
 ) -> None:
     """Write the table of variants and what it is made of, each file whole or not at all.
 
@@ -197,9 +201,10 @@ def write_ablations(
         runs: `read_runs`.
         out: the folder, which exists.
         error: kind of the landmark error.
+        planned: see `runs_per_case`.
         seed: of the bootstrap.
     """
-    per_case = runs_per_case(results, runs, error)
+    per_case = runs_per_case(results, runs, error, planned)
     table = compare_variants(per_case, seed=seed)
     figures, text_file, cases = ABLATIONS
     for name, frame in ((figures, table), (cases, per_case)):

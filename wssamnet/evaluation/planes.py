@@ -15,7 +15,8 @@ Keys of the file, PLANE being ``sagittal``, ``coronal`` or ``axial``:
     PLANE_displacement    (h, w, 2) float16, mm along the picture's x and y, at the pixels ::step
     PLANE_landmarks       (N, 9) float32: id, then x and y of fixed, moving and warped, then the
                           initial and the final Euclidean error, mm; those near the plane
-    PLANE_place           (5,) float64: mm a pixel along x and y, step, index of the plane, its LPS coordinate
+    PLANE_place           (5,) float64: mm a pixel along x and y, step, index of the plane, LPS coordinate of its
+                              middle
 """
 
 from __future__ import annotations
@@ -169,7 +170,7 @@ def cut_planes(
         down = -voxels[..., plane.axes[2]] * plane.spacing[1]
         out[f"{name}_displacement"] = np.stack([across, down], axis=-1).astype(np.float16)
         out[f"{name}_landmarks"] = _near(plane, canonical, marks)
-        coordinate = world[0, plane.axes[0]]
+        coordinate = world[:, plane.axes[0]].mean()  # on an oblique grid no other is the same everywhere
         out[f"{name}_place"] = np.array([*plane.spacing, step, plane.index, coordinate])
     return out
 

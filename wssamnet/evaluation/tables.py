@@ -283,7 +283,7 @@ def write_tables(
     for former in ABLATIONS:  # of a run that had variants
         (out / former).unlink(missing_ok=True)
     if runs:
-        write_ablations(results, runs, out, kind, seed=seed)
+        write_ablations(results, runs, out, kind, intended, seed=seed)
     results = main
     table = table_one(results, kind, intended)
     cases = per_case(results, kind, intended)

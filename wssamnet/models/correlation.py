@@ -108,4 +108,5 @@ class CorrelationHints(nn.Module):
         if columns.device.type == "cpu" and columns.dtype == torch.float32:
             found = [expected_shift(one, self.radius, _SHARPNESS) for one in columns.numpy()]
             return torch.from_numpy(np.stack(found)) / 2
-        return torch.einsum("nc,bnp->bcp", self.offsets / 2, torch.softmax(_SHARPNESS * columns.float(), 1)).to(columns)
+        wide = columns.to(torch.promote_types(columns.dtype, torch.float32))
+        return torch.einsum("nc,bnp->bcp", self.offsets.to(wide) / 2, torch.softmax(_SHARPNESS * wide, 1)).to(columns)

@@ -20,8 +20,9 @@ class SeenCase(PreparedCase):
     """A prepared case whose grid and arrays have larger voxels; they are made on first use and kept in memory.
 
     As in the prepared case itself, images are averages over brain alone and 0 outside it. A voxel belongs to a mask
-    or an ROI that fills more than half of it, so both keep their extent in mm. Images and landmarks of the native
-    grids, and the pre-alignment, are the case's own.
+    or an ROI that fills more than half of it: what is large beside the voxels keeps its extent in mm, a cube of 9 mm
+    some two thirds of its volume at 2 to 4 mm. Images and landmarks of the native grids, and the pre-alignment, are
+    the case's own.
 
     Args:
         folder: where the prepared case lies.

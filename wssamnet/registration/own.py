@@ -18,7 +18,9 @@ from wssamnet.registration.protocol import Registration
 
 FORM = "path/to/file.py:Class"
 # of ``run.json``: the run's own facts, which tables and report are made from
-_OURS = frozenset(("method", "case", "seconds", "device", "seed", "versions", "landmark_round_trip", "landmarks_alone"))
+_OURS = frozenset(
+    ("method", "case", "seconds", "device", "threads", "seed", "versions", "landmark_round_trip", "landmarks_alone")
+)
 
 
 def _module(path: Path) -> ModuleType:
@@ -124,6 +126,9 @@ class OwnRegistrar:
             raise SettingsError(
                 f"its record: {error}", self._where, "text, lists, dicts, and numbers of Python: float(x), x.tolist()"
             ) from None
+        warned = found.record.get("warnings", [])
+        if not isinstance(warned, str | list):
+            raise SettingsError(f"its record's warnings are {warned!r}", self._where, "a text, or a list of them")
         pull_back, push_forward = map(_given_a_copy, (found.pull_back, found.push_forward))
         record = {"registrar": self._where, **found.record}
         return replace(found, pull_back=pull_back, push_forward=push_forward, record=record)

@@ -59,8 +59,8 @@ def wssamnet_with_segmentation(
 
     Raises:
         ModelError: a folder holds no such model, one of another shape, or one that was trained on other images
-            (`modalities`, `network_spacing_mm`, `segmentation`; pretrained, `attention`, `velocity` and
-            `correlation_radius` too).
+            (`modalities`, `network_spacing_mm`, `segmentation`; pretrained, `head`, `attention`, `velocity`
+            and `correlation_radius` too).
     """
     model = build_model("wssamnet", settings, channels)
     if not isinstance(model, WSSAMNet):
@@ -68,7 +68,7 @@ def wssamnet_with_segmentation(
     for folder in segmentation:
         _check(folder, settings, _SEEN)
     if pretrained is not None:
-        _check(pretrained, settings, (*_SEEN, "attention", "velocity", "correlation_radius"))
+        _check(pretrained, settings, (*_SEEN, "head", "attention", "velocity", "correlation_radius"))
     fixed, moving = segmentation
     _copy(load_model(fixed, "segmentation"), model.segmentation_fixed, fixed)
     _copy(load_model(moving, "segmentation"), model.segmentation_moving, moving)

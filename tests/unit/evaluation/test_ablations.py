@@ -131,6 +131,12 @@ def test_a_seed_or_a_variant_without_any_evaluation_stays_in_the_table(errors: E
     assert cells == [*["–"] * 9, "0 × 0 (6 missing)"]
 
 
+def test_a_case_that_failed_in_every_run_is_counted(errors: Errors) -> None:
+    planned = {(run.method, "z"): "out of memory" for run in RUNS}
+    table = compare_variants(runs_per_case(_results(errors), RUNS, "euclidean", planned))
+    assert variant_rows(table)[0][1][-1] == "6 × 2 (2 missing)"
+
+
 def test_a_small_p_is_not_zero(errors: Errors) -> None:
     table = _table(errors).reset_index()
     table.loc[1, "p_holm"] = 4e-4

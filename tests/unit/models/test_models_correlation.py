@@ -66,6 +66,16 @@ def test_the_expected_shift_is_in_half_resolution_voxels() -> None:
     assert hints.condense.grad is not None
 
 
+def test_the_search_works_in_double_precision() -> None:
+    """For gradcheck, and for whoever trains in it."""
+    hints = CorrelationHints(1, 4)
+    fixed, moving = texture(2, 1, 1, 12, 10, 8)
+    single = hints(fixed, moving)
+    double = hints.double()(fixed.double(), moving.double())
+    assert double.dtype == torch.float64
+    torch.testing.assert_close(double.float(), single, atol=1e-4, rtol=1e-4)
+
+
 def test_local_normalisation_agrees_with_scipy_and_forgets_contrast() -> None:
     image = texture(1, 1, 12, 11, 10)
     array = image[0, 0].double().numpy()

@@ -80,6 +80,8 @@ def test_refused_in_one_line(tmp_path: Path, text: str, name: str, message: str)
     ("record", "message"),
     [
         ('{"seconds": 3.2, "method": "x"}', "mine.py:Still: its record gives method, seconds, which is ours to say"),
+        ('{"threads": "all"}', "its record gives threads, which is ours to say"),
+        ('{"warnings": 3}', "its record's warnings are 3 (a text, or a list of them)"),
         (
             '{"metric": np.float32(0.3)}',
             "Object of type float32 is not JSON serializable (text, lists, dicts, and numbers",

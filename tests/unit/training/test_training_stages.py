@@ -280,6 +280,7 @@ def test_segmentation_of_another_shape_is_refused(make_prepared: Make, tmp_path:
     [
         ({"segmentation": "full"}, "sf: was trained with segmentation half, not full"),
         ({"network_spacing_mm": 4}, "sf: was trained with network_spacing_mm None, not 4"),
+        ({"head": "full"}, "pre: was trained with head half, not full"),
         ({"attention": "multiply"}, "pre: was trained with attention residual, not multiply"),
     ],
 )
