@@ -103,6 +103,7 @@ def solve(
 def _descend(
     u: Any, m: Any, y: Any, p: Any, zero: bool, iterations: int, tolerance: float
 ) -> Any:  # pragma: no cover - compiled
+    """`solve` with the field as it is said to be outside its grid."""
     best, found, onwards, step = np.inf, p, (0.0, 0.0, 0.0), 1.0
     for _ in range(iterations + 1):
         s, ahead = _residual(u, m, y, p, zero)
