@@ -6,6 +6,7 @@ Nothing is ever unpickled, so a folder from a stranger cannot run code.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, cast
 
@@ -26,6 +27,7 @@ Kind = Literal["segmentation", "wssamnet", "voxelmorph"]
 Model = UNet | WSSAMNet | VoxelMorph
 WEIGHTS, DESCRIPTION = "model.safetensors", "settings.json"
 _FORMAT = 1
+_LIKE = 1.1  # voxels whose edges differ by a smaller factor are the same to a network
 
 
 def build_model(kind: Kind, settings: Settings, channels: int) -> Model:
@@ -83,6 +85,24 @@ def read_description(folder: str | Path) -> tuple[Kind, Settings, int]:
     if content.get("format") != _FORMAT or kind not in ("segmentation", "wssamnet", "voxelmorph"):
         raise ModelError(f"describes '{kind}' in format {content.get('format')}", path, "a model of this version")
     return cast(Kind, kind), settings, channels
+
+
+def other_voxels(folder: str | Path, edges: Iterable[float]) -> tuple[float, ...] | None:
+    """The voxels that a model was trained on, where they are others than one is about to show it.
+
+    Args:
+        folder: the model's, with the record of its training.
+        edges: (3,) of the voxels that are to be shown, mm.
+
+    Returns:
+        (3,) mm; None where they are alike, or the record is gone.
+    """
+    try:
+        trained = json.loads((Path(folder) / "training.json").read_text(encoding="utf-8"))["spacing_mm"]
+        factors = [max(a / b, b / a) for a, b in zip(map(float, trained), edges, strict=True)]
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
+        return None
+    return tuple(map(float, trained)) if max(factors) > _LIKE else None
 
 
 def _least_bytes(kind: Kind, settings: Settings, channels: int) -> int:

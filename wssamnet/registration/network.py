@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,23 +14,12 @@ from torch import nn
 from wssamnet.errors import ModelError
 from wssamnet.kernels.levels import positions
 from wssamnet.kernels.resizing import resize
-from wssamnet.models.persistence import WEIGHTS, load_model, read_description
+from wssamnet.models.persistence import WEIGHTS, load_model, other_voxels, read_description
 from wssamnet.models.placement import Placement
 from wssamnet.models.predict import predict
 from wssamnet.models.wssamnet import WSSAMNet
 from wssamnet.preprocessing.prepared import PreparedCase
 from wssamnet.preprocessing.seen import seen_at
-
-_LIKE = 1.1  # voxels whose edges differ by a smaller factor are the same to a network
-
-
-def _trained_mm(folder: Path) -> NDArray[np.float64] | None:
-    """The voxel edges that a training saw, mm; None where its record is gone."""
-    try:
-        edges = np.array(json.loads((folder / "training.json").read_text(encoding="utf-8"))["spacing_mm"], float)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return edges if edges.shape == (3,) and (edges > 0).all() else None
 
 
 class Network:
@@ -61,7 +49,7 @@ class Network:
         self.device = str(placement)
         self.modalities = settings.modalities
         self.spacing_mm = settings.network_spacing_mm
-        self._trained_mm = _trained_mm(folder)
+        self._folder = folder
         self._record: dict[str, Any] = {
             "model": {
                 "kind": kind,
@@ -74,8 +62,9 @@ class Network:
 
     def record(self, case: PreparedCase) -> dict[str, Any]:
         """What ``run.json`` is told of the model, and of what about it does not suit the case."""
-        seen, trained = seen_at(case, self.spacing_mm).grid.spacing, self._trained_mm
-        if trained is None or np.abs(np.log(seen / trained)).max() < np.log(_LIKE):
+        seen = seen_at(case, self.spacing_mm).grid.spacing
+        trained = other_voxels(self._folder, seen)
+        if trained is None:
             return self._record
         here, there = (" x ".join(f"{edge:.3g}" for edge in one) for one in (seen, trained))
         line = (

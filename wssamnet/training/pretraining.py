@@ -85,7 +85,7 @@ def pretrain(
     """
     processes = begin(settings)
     cases = open_training_set(prepared, settings)
-    model = wssamnet_with_segmentation(segmentation, settings, cases.channels)
+    model = wssamnet_with_segmentation(segmentation, settings, cases)
     devices = placed(model, processes, placement)
     for unet in (model.segmentation_fixed, model.segmentation_moving):
         unet.requires_grad_(False)

@@ -90,7 +90,7 @@ def train_registration(
     rois = ("fixed_roi", "moving_roi") if together or settings.overlap_weight else ()
     needs = (*rois, *(("landmarks",) if settings.landmark_weight else ()))
     cases = open_training_set(prepared, settings, needs=needs)
-    model = wssamnet_with_segmentation(segmentation, settings, cases.channels, pretrained)
+    model = wssamnet_with_segmentation(segmentation, settings, cases, pretrained)
     devices = placed(model, processes, placement)
     for unet in (model.segmentation_fixed, model.segmentation_moving):
         unet.requires_grad_(together)

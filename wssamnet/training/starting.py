@@ -8,10 +8,11 @@ from pathlib import Path
 from torch import nn
 
 from wssamnet.errors import ModelError, SettingsError
-from wssamnet.models.persistence import build_model, load_model, read_description
+from wssamnet.models.persistence import build_model, load_model, other_voxels, read_description
 from wssamnet.models.placement import Placement
 from wssamnet.models.wssamnet import WSSAMNet
 from wssamnet.settings import Settings
+from wssamnet.training.dataset import TrainingSet
 from wssamnet.training.processes import Processes
 
 _SEEN = ("modalities", "network_spacing_mm", "segmentation")  # settings that say what a network sees
@@ -30,7 +31,7 @@ def _copy(source: nn.Module, target: nn.Module, folder: str | Path) -> None:
         ) from None
 
 
-def _check(folder: str | Path, settings: Settings, names: Sequence[str]) -> None:
+def _check(folder: str | Path, settings: Settings, spacing: Sequence[float], names: Sequence[str]) -> None:
     """Weights of the same shape may still have been made for other images: what no shape tells is compared."""
     _, theirs, _ = read_description(folder)
     for name in names:
@@ -40,12 +41,15 @@ def _check(folder: str | Path, settings: Settings, names: Sequence[str]) -> None
                 folder,
                 "train it with the same settings",
             )
+    if trained := other_voxels(folder, spacing):
+        there, here = (" x ".join(f"{edge:.3g}" for edge in one) for one in (trained, spacing))
+        raise ModelError(f"was trained on voxels of {there} mm, not {here}", folder, "train it on the same cases")
 
 
 def wssamnet_with_segmentation(
     segmentation: tuple[str | Path, str | Path],
     settings: Settings,
-    channels: int,
+    cases: TrainingSet,
     pretrained: str | Path | None = None,
 ) -> WSSAMNet:
     """A WSSAMNet that starts from trained parts.
@@ -53,22 +57,22 @@ def wssamnet_with_segmentation(
     Args:
         segmentation: folders of the fixed and the moving segmentation model.
         settings: the network's shape.
-        channels: modalities.
+        cases: which the whole is to be trained on.
         pretrained: folder of a WSSAMNet whose registration U-Net, and hints where it has them, are taken; None for
             fresh ones.
 
     Raises:
         ModelError: a folder holds no such model, one of another shape, or one that was trained on other images
-            (`modalities`, `network_spacing_mm`, `segmentation`; pretrained, `head`, `attention`, `velocity`
+            (voxels, `modalities`, `network_spacing_mm`, `segmentation`; pretrained, `head`, `attention`, `velocity`
             and `correlation_radius` too).
     """
-    model = build_model("wssamnet", settings, channels)
+    model = build_model("wssamnet", settings, cases.channels)
     if not isinstance(model, WSSAMNet):
         raise TypeError(f"a wssamnet was built as {type(model).__name__}")
     for folder in segmentation:
-        _check(folder, settings, _SEEN)
+        _check(folder, settings, cases.spacing, _SEEN)
     if pretrained is not None:
-        _check(pretrained, settings, (*_SEEN, "head", "attention", "velocity", "correlation_radius"))
+        _check(pretrained, settings, cases.spacing, (*_SEEN, "head", "attention", "velocity", "correlation_radius"))
     fixed, moving = segmentation
     _copy(load_model(fixed, "segmentation"), model.segmentation_fixed, fixed)
     _copy(load_model(moving, "segmentation"), model.segmentation_moving, moving)

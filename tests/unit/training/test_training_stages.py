@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from wssamnet.errors import CohortError, ModelError, WssamnetError
+from wssamnet.files import write_json
 from wssamnet.landmarks import read_landmarks
 from wssamnet.models.persistence import build_model, load_model
 from wssamnet.models.placement import Placement
@@ -295,14 +296,26 @@ def test_models_that_were_trained_on_other_images_are_refused(
     assert not (tmp_path / "out").exists()
 
 
+def test_models_that_were_trained_on_other_voxels_are_refused(make_prepared: Make, tmp_path: Path) -> None:
+    cases = folders(make_prepared, 1, shape=(16, 20, 16))
+    pair = (train_segmentation("fixed", cases, small(), tmp_path / "sf"), tmp_path / "sf")
+    record = json.loads((tmp_path / "sf" / "training.json").read_text(encoding="utf-8"))
+    assert record["spacing_mm"] == [4, 4, 4]
+    write_json(tmp_path / "sf" / "training.json", record | {"spacing_mm": [4, 2, 4]})
+    with pytest.raises(ModelError, match=r"sf: was trained on voxels of 4 x 2 x 4 mm, not 4 x 4 x 4 \(train it on"):
+        pretrain(cases, pair, small(), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_pretrained_network_is_handed_on_whole(make_prepared: Make, tmp_path: Path) -> None:
     cases = folders(make_prepared, 1, shape=(16, 20, 16))
     settings = small(correlation_radius=1)
     pair = (train_segmentation("fixed", cases, settings, tmp_path / "sf"), tmp_path / "sf")
     start = pretrain(cases, pair, settings, tmp_path / "pre")
     theirs = load_model(start).state_dict()
-    ours = wssamnet_with_segmentation(pair, settings, 1, start).state_dict()
-    fresh = wssamnet_with_segmentation(pair, settings, 1).state_dict()
+    seen = open_training_set(cases, settings)
+    ours = wssamnet_with_segmentation(pair, settings, seen, start).state_dict()
+    fresh = wssamnet_with_segmentation(pair, settings, seen).state_dict()
     assert theirs.keys() == ours.keys() >= {"hints.condense"}
     assert all(torch.equal(theirs[name], ours[name]) for name in theirs)
     assert not torch.equal(fresh["hints.condense"], ours["hints.condense"])
