@@ -87,7 +87,8 @@ def test_a_full_disk_stops_the_run_with_its_reason(crowded: Crowded) -> None:
     said = crowded.refusal.rpartition("The run stopped")[2]
     assert "REGISTER" in said
     assert "No space left on device" in said
-    assert "REGISTER_(refinement" in crowded.jobs[0].name
+    # on a slow machine others that were retried after the head was lost are made again as well
+    assert any("REGISTER_(refinement" in job.name for job in crowded.jobs)
     # a batch leaves a case that fails out; alone, the case fails its job
     assert any(job.state == "FAILED" and "REGISTER_ALONE_(refinement" in job.name for job in crowded.jobs)
     assert {path.name for path in crowded.left} <= {".exitcode", "prepared"}  # links to inputs, and no output
