@@ -73,6 +73,7 @@ def read_samplesheet(path: Path) -> tuple[tuple[Case, ...], tuple[str, ...]]:
         return (), tuple(problems)
     cases: list[Case] = []
     spellings: dict[str, set[str]] = {}
+    patients: set[str] = set()
     for number, row in rows[1:]:
         if len(row) > len(header):
             problems.append(
@@ -94,10 +95,12 @@ def read_samplesheet(path: Path) -> tuple[tuple[Case, ...], tuple[str, ...]]:
             landmarks, mask = files.pop("landmarks", None), files.pop("mask", None)
             scans[side] = Scan(files, landmarks, mask)
         patient = cells.get("patient", "")
+        patients.add(patient.lower())
         named = patient or cells["case"]  # as the split has it
         spellings.setdefault(named.lower(), set()).add(named)
         cases.append(Case(cells["case"], **scans, lesion=lesion, patient=patient))
-    for names in (sorted(names) for names in spellings.values() if len(names) > 1):
+    # ids of cases that differ so are for `check_cohort`
+    for names in (sorted(names) for key, names in spellings.items() if len(names) > 1 and key in patients):
         problems.append(f"{path}: patients {' and '.join(names)} differ in capitals alone (one spelling a patient)")
     if not cases and not problems:
         problems.append(f"{path}: has no row below the header (one row a case)")
